@@ -1,0 +1,135 @@
+"""What an engine is. The embedded engine and vLLM stand behind this protocol and pass the same contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from novelray.errors import NovelRayError
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+class QueueFullError(NovelRayError):
+    """The engine's bounded queue has no room. `retry_after_s`: seconds after which a place is likely."""
+
+    def __init__(self, waiting: int, retry_after_s: int) -> None:
+        super().__init__(f"{waiting} requests are waiting already.", f"Try again in {retry_after_s} s.")
+        self.waiting = waiting
+        self.retry_after_s = retry_after_s
+
+
+class PromptTooLongError(NovelRayError):
+    """The prompt leaves no room for a new token in the model's context."""
+
+    def __init__(self, tokens: int, context: int) -> None:
+        super().__init__(f"The prompt has {tokens} tokens; the model's context is {context}.", "Shorten the prompt.")
+        self.tokens = tokens
+        self.context = context
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. Neutral values switch a sampler off and cost nothing."""
+
+    max_tokens: int = 256
+    temperature: float = 1.0  # 0: the likeliest token
+    top_p: float = 1.0
+    top_k: int = 0  # 0 or less: off
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0  # over prompt and output
+    presence_penalty: float = 0.0  # over the output
+    frequency_penalty: float = 0.0  # over the output
+    seed: int | None = None  # None: drawn anew for each request
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
+    logprobs: int | None = None  # how many alternatives to report per token; None: no logprobs
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One generation. `adapter` is an immutable id (`name@digest`) or None for the base."""
+
+    id: str
+    prompt_ids: tuple[int, ...]
+    sampling: Sampling = Sampling()
+    adapter: str | None = None
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A chosen token with its log-probability (nats) and the `top` alternatives, likeliest first."""
+
+    token_id: int
+    text: str
+    logprob: float
+    top: tuple[tuple[int, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a request so far."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of the answer. `text` holds whole characters only. The last chunk alone has a `finish_reason`."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    usage: Usage
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: FinishReason | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How busy an engine is, and its limits."""
+
+    running: int
+    waiting: int
+    max_batch: int
+    max_queue: int
+    context: int
+
+
+class Engine(Protocol):
+    """Generates for many requests at once. All methods are called from one asyncio loop."""
+
+    def generate(self, request: Request) -> AsyncIterator[Chunk]:
+        """Stream the answer. Closing the iterator cancels the request within one step.
+
+        Raises QueueFullError and PromptTooLongError before the first chunk.
+        """
+        ...
+
+    def cancel(self, request_id: str) -> None:
+        """Stop a request; its stream ends with finish_reason `cancelled`. Unknown ids are ignored."""
+        ...
+
+    async def load_adapter(self, adapter_id: str, folder: str) -> None:
+        """Make a LoRA adapter (a PEFT folder) available under an immutable id."""
+        ...
+
+    async def unload_adapter(self, adapter_id: str) -> None:
+        """Remove an adapter once no running request uses it."""
+        ...
+
+    def capacity(self) -> Capacity: ...
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a prompt, as the model saw texts in training (no special tokens but a BOS it was trained with)."""
+        ...
+
+    def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+        """Token ids of a chat; models without a chat template get the messages joined as one text."""
+        ...
+
+    async def close(self) -> None:
+        """Cancel what runs and free the model."""
+        ...

@@ -1,0 +1,67 @@
+"""The Ray session that a command runs in: the cluster it is told of, or one started on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from novelray.errors import ClusterError
+
+LOCAL_ENVIRONMENT = {
+    # Keep worker processes warm between small tasks: a new one costs seconds of imports.
+    "RAY_num_workers_soft_limit": "16",
+    "RAY_kill_idle_workers_interval_ms": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # A large-allocation threshold keeps glibc from giving activations back to the kernel at every step.
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "268435456",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""Environment that every worker of a local cluster inherits; `cluster/local` sets the same on its nodes."""
+
+
+def start(address: str | None = None, **options: Any) -> None:
+    """Connect to `address` (default: `RAY_ADDRESS`, else a new local cluster). Does nothing when connected already.
+
+    Raises ClusterError when the address does not answer or refuses the token.
+    """
+    if ray.is_initialized():
+        return
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address is None:
+        for name, value in LOCAL_ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        options = {"include_dashboard": False, "object_store_memory": 512 << 20, **options}
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = address or "a local cluster"
+        raise ClusterError(
+            f"Could not start Ray on {where}: {str(error).splitlines()[0]}",
+            "Is the cluster up, and is the token in ~/.ray/auth_token? Try: novelray doctor",
+        ) from error
+
+
+def stop() -> None:
+    """Leave the cluster; a local one ends."""
+    ray.shutdown()
+
+
+@contextmanager
+def session(address: str | None = None) -> Iterator[None]:
+    """`start`, and `stop` at the end when it was this call that started it."""
+    mine = not ray.is_initialized()
+    start(address)
+    try:
+        yield
+    finally:
+        if mine:
+            stop()

@@ -1,0 +1,103 @@
+"""What does not go together, once, as data. Validation, the docs page and the tests read this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from novelray.recipe.schema import Recipe
+    from novelray.recipe.train import StageSection
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`broken` is asked for every stage of a recipe; `what` and `hint` are for people; `fields` are for the docs."""
+
+    name: str
+    fields: tuple[str, ...]
+    what: str
+    hint: str
+    broken: Callable[[Recipe, StageSection], bool]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A rule that a recipe breaks, with the values filled in."""
+
+    rule: str
+    what: str
+    hint: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "global-batch-divides",
+        ("train.global_batch", "train.micro_batch", "scaling.workers"),
+        "train.global_batch ({s.global_batch}) is not a multiple of train.micro_batch ({s.micro_batch}) × "
+        "scaling.workers ({r.scaling.workers}) in stage {s.name!r}.",
+        "Change one of the three: accumulation is their quotient and has to be a whole number.",
+        lambda r, s: s.global_batch % (s.micro_batch * r.scaling.workers) != 0,
+    ),
+    Rule(
+        "lora-not-zero-3",
+        ("train.method", "scaling.zero"),
+        "train.method 'lora' does not go with scaling.zero 3 in stage {s.name!r}: adapters can be saved empty there.",
+        "Use scaling.zero 0, 1 or 2: with a frozen base there is little left for ZeRO-3 to shard.",
+        lambda r, s: s.method == "lora" and r.scaling.zero == 3,
+    ),
+    Rule(
+        "offload-needs-zero",
+        ("scaling.offload", "scaling.zero"),
+        "scaling.offload 'optimizer' needs ZeRO, and scaling.zero is 0.",
+        "Set scaling.zero to 1, 2 or 3, or scaling.offload to none.",
+        lambda r, s: r.scaling.offload == "optimizer" and r.scaling.zero == 0,
+    ),
+    Rule(
+        "scratch-needs-full-first",
+        ("model.base", "train.method"),
+        "The first stage ({s.name!r}) uses 'lora' on {r.model.base!r}, whose weights are random.",
+        "Train a scratch: model with method full first (a stage before this one), or choose a base that is trained.",
+        lambda r, s: (
+            r.model.base.startswith("scratch:") and s.method == "lora" and s.name == r.train.resolved()[0].name
+        ),
+    ),
+    Rule(
+        "scratch-trains-a-tokenizer",
+        ("model.base", "shards.tokenizer"),
+        "shards.tokenizer is 'train' but {r.model.base!r} has a tokenizer of its own: "
+        "new token ids would not match its weights.",
+        "Set shards.tokenizer to base, or model.base to scratch:nano or scratch:mini.",
+        lambda r, s: r.shards.tokenizer == "train" and not r.model.base.startswith("scratch:"),
+    ),
+    Rule(
+        "stage-names-differ",
+        ("train.stages",),
+        "Two stages are named {s.name!r}.",
+        "Give each stage a name of its own.",
+        lambda r, s: sum(t.name == s.name for t in r.train.stages) > 1,
+    ),
+    Rule(
+        "tune-range-rises",
+        ("tune.learning_rate",),
+        "tune.learning_rate goes from {r.tune.learning_rate[0]} to {r.tune.learning_rate[1]}: not a rising range.",
+        "Give the lower value first.",
+        lambda r, s: r.tune.learning_rate[0] >= r.tune.learning_rate[1],
+    ),
+)
+
+
+def broken_rules(recipe: Recipe) -> list[Problem]:
+    """Every rule that the recipe breaks, once each; static, without looking at any hardware."""
+    found: dict[str, Problem] = {}
+    for rule, stage in _pairs(recipe):
+        if rule.name not in found and rule.broken(recipe, stage):
+            found[rule.name] = Problem(rule.name, rule.what.format(r=recipe, s=stage), rule.hint)
+    return list(found.values())
+
+
+def _pairs(recipe: Recipe) -> Iterator[tuple[Rule, StageSection]]:
+    for rule in RULES:
+        for stage in recipe.train.resolved():
+            yield rule, stage

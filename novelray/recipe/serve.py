@@ -1,0 +1,46 @@
+"""The endpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from novelray.recipe.base import PositiveInt, Section
+
+
+class ServeSection(Section):
+    """An OpenAI-compatible HTTP endpoint on Ray Serve."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` for all."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """Port to listen on."""
+
+    engine: Literal["embedded"] = "embedded"
+    """What computes: `embedded` is our batcher over a plain transformers forward, on CPU or GPU."""
+
+    replicas: PositiveInt = 1
+    """Copies of the model, each with its own batch and queue."""
+
+    max_batch: PositiveInt = 8
+    """Requests decoded together by one replica."""
+
+    max_queue: Annotated[int, Field(ge=0)] = 32
+    """Requests that may wait at a replica; more are answered 429."""
+
+    max_tokens_default: PositiveInt = 256
+    """New tokens when a request does not say how many."""
+
+    max_body_bytes: PositiveInt = 4_000_000
+    """Largest request body."""
+
+    require_key: bool = True
+    """Refuse requests without a valid API key."""
+
+    keys: str | None = None
+    """SQLAlchemy URL of the key database. Default: an SQLite file `keys.db` in the user's NovelRay folder."""
+
+    drain_s: PositiveInt = 600
+    """Seconds that running generations get to finish when a replica is stopped."""

@@ -1,0 +1,131 @@
+"""How the model is trained. A run is a list of stages; without a list there is one stage with the values given here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share, Slug
+
+Unit = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class LoraSection(Section):
+    """Low-rank adapters (Hu et al., 2021)."""
+
+    rank: PositiveInt = 16
+    """Rank of the update matrices."""
+
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    """Scale of the update: the update is multiplied by alpha / rank. Default: 2 × rank."""
+
+    dropout: Unit = 0.0
+    """Dropout on the adapter's input while training."""
+
+    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """Module names that get an adapter, or `all-linear` for every linear layer but the output head."""
+
+
+class EarlyStoppingSection(Section):
+    """Stop when the validation loss no longer falls."""
+
+    patience: PositiveInt = 3
+    """Validations without improvement before the stage stops."""
+
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """Smallest fall of the validation loss, in nats per token, that counts as an improvement."""
+
+
+class Hyper(Section):
+    """What one training stage is made of."""
+
+    method: Literal["full", "lora"] = "lora"
+    """`full` trains every weight, `lora` trains adapters on a frozen base."""
+
+    lora: LoraSection = LoraSection()
+    """Used when `method` is `lora`."""
+
+    epochs: PositiveInt = 1
+    """Passes over the training rows."""
+
+    max_steps: PositiveInt | None = None
+    """Stop after this many optimiser steps, whatever `epochs` says."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Peak learning rate of AdamW."""
+
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Course of the learning rate after the warm-up."""
+
+    warmup: Share = 0.03
+    """Share of the steps during which the learning rate rises linearly from zero."""
+
+    final_learning_rate: Share = 0.1
+    """Where the schedule ends, as a share of the peak."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled weight decay on matrices; norms and biases have none."""
+
+    betas: tuple[Unit, Unit] = (0.9, 0.95)
+    """AdamW's two decay rates."""
+
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    """AdamW's epsilon."""
+
+    gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
+    """Largest norm of the gradient over all weights; 0 switches clipping off."""
+
+    global_batch: PositiveInt = 16
+    """Rows per optimiser step over all workers. Accumulation follows: global_batch / (micro_batch × workers)."""
+
+    micro_batch: PositiveInt = Field(1, json_schema_extra=NOT_IDENTITY)
+    """Rows that one worker computes at once; more is faster and needs more memory. Does not change the result."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto`: bf16 on GPUs that have it, else fp32. bf16 keeps fp32 master weights."""
+
+    activation_checkpointing: bool = Field(False, json_schema_extra=NOT_IDENTITY)
+    """Recompute activations in the backward pass: about a third slower, far less memory."""
+
+    validate_every: PositiveInt = 100
+    """Optimiser steps between two computations of the validation loss."""
+
+    validation_rows: PositiveInt = 256
+    """Held-out rows used for the validation loss; the same ones every time."""
+
+    early_stopping: EarlyStoppingSection | None = None
+    """Absent: never stop early."""
+
+
+class StageSection(Hyper):
+    """One stage. What is not given is taken from the `train` section. A stage starts from the model the one before made."""
+
+    name: Slug
+    """Name of the stage in paths, journals and reports."""
+
+    books: tuple[str, ...] = ("*",)
+    """Names of books (globs) whose chapters this stage trains and is measured on."""
+
+
+class TrainSection(Hyper):
+    """Training: the defaults for all stages, and what belongs to the run as a whole."""
+
+    stages: tuple[StageSection, ...] = ()
+    """Stages in order. Empty: one stage, named `main`, over all books."""
+
+    checkpoint_every: PositiveInt = Field(100, json_schema_extra=NOT_IDENTITY)
+    """Optimiser steps between two commits. A crash costs at most this many steps."""
+
+    keep_checkpoints: PositiveInt = Field(2, json_schema_extra=NOT_IDENTITY)
+    """Commits that are kept; the best by validation loss is kept besides."""
+
+    def resolved(self) -> tuple[StageSection, ...]:
+        """The stages with everything filled in from this section."""
+        common = {name: getattr(self, name) for name in Hyper.model_fields}
+        stages = self.stages or (StageSection(name="main"),)
+        return tuple(StageSection.model_validate({**common, **_given(stage)}) for stage in stages)
+
+
+def _given(stage: StageSection) -> dict[str, Any]:
+    return {name: getattr(stage, name) for name in stage.model_fields_set}

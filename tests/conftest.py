@@ -1,0 +1,44 @@
+"""Shared fixtures. Tests that need Ray share one session: starting one costs tens of seconds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from novelray.storage import Artifacts, Store
+
+NOVELS = Path(os.environ.get("NOVELRAY_NOVELS", Path(__file__).parents[2] / "shared" / "corpora"))
+
+
+@pytest.fixture(scope="session")
+def novels() -> Path:
+    """Folder of real novels; the test skips, saying so, where there is none."""
+    if not (NOVELS / "zh").is_dir():
+        pytest.skip(f"no novels at {NOVELS}; set NOVELRAY_NOVELS")
+    return NOVELS
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The stories that come with the package."""
+    import novelray
+
+    return Path(novelray.__file__).parent / "samples"
+
+
+@pytest.fixture
+def artifacts(tmp_path) -> Artifacts:
+    """An empty local store."""
+    return Artifacts(Store(str(tmp_path / "store")), cache=tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def ray_session():
+    """One local Ray cluster of two CPUs for the whole test run."""
+    from novelray.onray import session
+
+    session.start(num_cpus=2)
+    yield
+    session.stop()
