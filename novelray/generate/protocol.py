@@ -123,7 +123,7 @@ class Engine(Protocol):
     def capacity(self) -> Capacity: ...
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of a prompt, as the model saw texts in training (no special tokens but a BOS it was trained with)."""
+        """Token ids of a prompt, as the model saw texts in training: no special tokens but its BOS, if any."""
         ...
 
     def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ class ModelSection(Section):
 
     base: str = "scratch:nano"
     """A hub id (`Qwen/Qwen2.5-1.5B`), a local folder, a registered version (`name@digest`, `name@alias`), or
-    `scratch:nano` / `scratch:mini`: a small Llama-shaped model trained here from nothing, for which no download is needed."""
+    `scratch:nano` / `scratch:mini`: a small Llama-shaped model trained here from nothing, which needs no download."""
 
     hub: Literal["huggingface", "modelscope"] = "huggingface"
     """Where hub ids are looked up. Nothing is downloaded unless `download` is true."""

@@ -99,7 +99,7 @@ class Hyper(Section):
 
 
 class StageSection(Hyper):
-    """One stage. What is not given is taken from the `train` section. A stage starts from the model the one before made."""
+    """One stage. What is not given is taken from the `train` section. It starts from the model the one before made."""
 
     name: Slug
     """Name of the stage in paths, journals and reports."""

@@ -4,7 +4,8 @@
     artifacts/<id>/manifest.json     written last; without it there is no artifact
 
 `<id>` is a digest of (kind, stage version, inputs, recipe section), so the same work has the same id and is not done
-twice. Each attempt writes below a name of its own: a killed one leaves nothing that a reader could mistake for a result.
+twice. Each attempt writes below a name of its own: a killed one leaves nothing that a reader
+could mistake for a result.
 """
 
 from __future__ import annotations
@@ -157,8 +158,8 @@ class Draft:
         files = {e.path[start:]: FileRecord(size=e.size, sha256=store.sha256(e.path)) for e in store.files(self.prefix)}
         manifest = Manifest(
             kind=plan.kind, id=plan.id, stage_version=plan.stage_version, inputs=plan.inputs, section=plan.section,
-            attempt=self.attempt, files=files, counts=counts or {}, created=datetime.now(UTC).isoformat(timespec="seconds"),
-            made_by=f"novelray {__version__}",
+            attempt=self.attempt, files=files, counts=counts or {}, made_by=f"novelray {__version__}",
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
         store.write(f"{ROOT}/{plan.id}/manifest.json", manifest.model_dump_json(indent=2).encode())
         self._remove_lost_attempts()
