@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-NOT_IDENTITY = {"identity": False}
+NOT_IDENTITY: dict[str, Any] = {"identity": False}
 """Marks a field that changes where or how fast a stage runs, and not what it makes."""
 
 
