@@ -79,6 +79,50 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: sum(t.name == s.name for t in r.train.stages) > 1,
     ),
     Rule(
+        "context-fits-the-positions",
+        ("model.position_limit", "shards.context"),
+        "model.position_limit ({r.model.position_limit}) is less than shards.context ({r.shards.context}): "
+        "the rows would not fit into the model.",
+        "Raise model.position_limit, or leave it out.",
+        lambda r, s: r.model.position_limit is not None and r.model.position_limit < r.shards.context,
+    ),
+    Rule(
+        "heldout-books-by-book",
+        ("corpus.heldout.books", "corpus.heldout.by"),
+        "corpus.heldout.books names {r.corpus.heldout.books}, and corpus.heldout.by is {r.corpus.heldout.by!r}.",
+        "Set corpus.heldout.by to book, or remove the names.",
+        lambda r, s: bool(r.corpus.heldout.books) and r.corpus.heldout.by != "book",
+    ),
+    Rule(
+        "heldout-leaves-training",
+        ("corpus.heldout.share",),
+        "corpus.heldout.share is {r.corpus.heldout.share}: nothing would be left to train on.",
+        "Hold out less; 0.05 is usual.",
+        lambda r, s: r.corpus.heldout.share >= 1.0,
+    ),
+    Rule(
+        "early-stopping-needs-validation",
+        ("train.early_stopping", "train.validate_every", "train.max_steps"),
+        "Stage {s.name!r} stops early by the validation loss, but train.max_steps ({s.max_steps}) ends it before the "
+        "first validation (train.validate_every is {s.validate_every}).",
+        "Lower train.validate_every, or remove train.early_stopping.",
+        lambda r, s: s.early_stopping is not None and s.max_steps is not None and s.max_steps < s.validate_every,
+    ),
+    Rule(
+        "tune-grace-within-steps",
+        ("tune.grace_steps", "tune.max_steps"),
+        "tune.grace_steps ({r.tune.grace_steps}) is more than tune.max_steps ({r.tune.max_steps}).",
+        "Lower the first: before it no trial is compared.",
+        lambda r, s: r.tune.grace_steps > r.tune.max_steps,
+    ),
+    Rule(
+        "tune-has-ranks",
+        ("tune.lora_rank", "train.method"),
+        "tune.lora_rank is empty, and the last stage ({s.name!r}) trains adapters with method {s.method!r}.",
+        "List at least one rank.",
+        lambda r, s: not r.tune.lora_rank and s.method == "lora" and s.name == r.train.resolved()[-1].name,
+    ),
+    Rule(
         "tune-range-rises",
         ("tune.learning_rate",),
         "tune.learning_rate goes from {r.tune.learning_rate[0]} to {r.tune.learning_rate[1]}: not a rising range.",

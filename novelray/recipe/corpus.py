@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share
 
@@ -48,3 +49,15 @@ class CorpusSection(Section):
 
     max_duplicates: Share = 0.5
     """The stage stops when deduplication would remove more than this share of the chapters: more likely a fault."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        if name != "auto":
+            try:
+                codecs.lookup(name)
+            except LookupError:
+                raise ValueError(
+                    f"no encoding is called {name!r}; use auto, or for example utf-8, gb18030, big5"
+                ) from None
+        return name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from novelray.recipe.base import Section
+from novelray.recipe.base import PositiveInt, Section
 
 
 class ModelSection(Section):
@@ -26,5 +26,5 @@ class ModelSection(Section):
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Only for models whose code you have read."""
 
-    position_limit: int | None = None
+    position_limit: PositiveInt | None = None
     """Longest context of a `scratch:` model, in tokens. Default: 4 × `shards.context`, at least 2048."""

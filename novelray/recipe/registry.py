@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from novelray.recipe.base import NOT_IDENTITY, Section, Slug
+from novelray.recipe.base import Section, Slug
 
 
 class RegistrySection(Section):
     """Versions are immutable (`name@digest`); aliases move."""
 
-    model: Slug | None = Field(None, json_schema_extra=NOT_IDENTITY)
+    counts = False
+
+    model: Slug | None = None
     """Name of the model in the registry. Default: the recipe's name."""
 
-    alias: Slug = Field("latest", json_schema_extra=NOT_IDENTITY)
+    alias: Slug = "latest"
     """Alias that points to a new version once it is registered."""

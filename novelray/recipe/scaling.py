@@ -12,6 +12,8 @@ from novelray.recipe.base import PositiveInt, Section
 class ScalingSection(Section):
     """Workers and what each of them gets. The same recipe runs on one worker or many by changing only this section."""
 
+    counts = False
+
     workers: PositiveInt = 1
     """Training processes, over all nodes."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import model_validator
 
 from novelray.recipe.base import Section, Slug
@@ -43,12 +41,6 @@ class Recipe(Section):
     registry: RegistrySection = RegistrySection()
     serve: ServeSection = ServeSection()
     telemetry: TelemetrySection = TelemetrySection()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_section_means_defaults(cls, data: Any) -> Any:
-        """`train:` with nothing under it is None in YAML."""
-        return {k: ({} if v is None else v) for k, v in data.items()} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _goes_together(self) -> Recipe:

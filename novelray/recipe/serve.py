@@ -12,6 +12,8 @@ from novelray.recipe.base import PositiveInt, Section
 class ServeSection(Section):
     """An OpenAI-compatible HTTP endpoint on Ray Serve."""
 
+    counts = False
+
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` for all."""
 

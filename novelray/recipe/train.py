@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share, Slug
 
@@ -107,6 +107,11 @@ class StageSection(Hyper):
     books: tuple[str, ...] = ("*",)
     """Names of books (globs) whose chapters this stage trains and is measured on."""
 
+    def identity(self) -> dict[str, Any]:
+        """Like every section's, less the adapter's settings where no adapter is trained."""
+        unused = {"lora"} if self.method == "full" else set()
+        return {name: value for name, value in super().identity().items() if name not in unused}
+
 
 class TrainSection(Hyper):
     """Training: the defaults for all stages, and what belongs to the run as a whole."""
@@ -124,8 +129,26 @@ class TrainSection(Hyper):
         """The stages with everything filled in from this section."""
         common = {name: getattr(self, name) for name in Hyper.model_fields}
         stages = self.stages or (StageSection(name="main"),)
-        return tuple(StageSection.model_validate({**common, **_given(stage)}) for stage in stages)
+        return tuple(StageSection.model_validate({**common, **_given(stage, common)}) for stage in stages)
+
+    def identity(self) -> dict[str, Any]:
+        """The stages as they will run: saying a default aloud, or once for all stages, changes nothing."""
+        return {"stages": [stage.identity() for stage in self.resolved()]}
+
+    @model_serializer(mode="wrap")
+    def _stages_say_only_what_is_theirs(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A default written out in a stage would, read back, win over this section's value."""
+        data: dict[str, Any] = whole(self)
+        stages = [stage.model_dump(mode="json", exclude_unset=True) for stage in self.stages]
+        return {**data, "stages": stages} if "stages" in data else data
 
 
-def _given(stage: StageSection) -> dict[str, Any]:
-    return {name: getattr(stage, name) for name in stage.model_fields_set}
+def _given(stage: StageSection, common: dict[str, Any]) -> dict[str, Any]:
+    """What a stage says itself; in a section within it, the keys that it leaves out come from `common` too."""
+    return {name: _over(common.get(name), getattr(stage, name)) for name in stage.model_fields_set}
+
+
+def _over(below: Any, above: Any) -> Any:
+    if isinstance(below, Section) and isinstance(above, Section):
+        return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set})
+    return above
