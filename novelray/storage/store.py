@@ -85,7 +85,7 @@ class Store:
 
     def open(self, path: str) -> BinaryIO:
         """A seekable stream for reading."""
-        stream: Any = self.fs.open_input_file(self.full(path))
+        stream: BinaryIO = self.fs.open_input_file(self.full(path))
         return stream
 
     def exists(self, path: str) -> bool:

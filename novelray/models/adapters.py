@@ -1,0 +1,78 @@
+"""LoRA adapters on a base: putting them in, reading them from a folder, merging them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from novelray.errors import ModelError
+from novelray.recipe.train import LoraSection
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def add_lora(model: PreTrainedModel, section: LoraSection) -> PreTrainedModel:
+    """The model with fresh adapters, in place: B is zero, so its outputs do not change. Only adapters are trainable.
+
+    Raises ModelError when a target names no module.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    targets = section.targets if isinstance(section.targets, str) else list(section.targets)
+    config: Any = LoraConfig(
+        r=section.rank, lora_dropout=section.dropout, target_modules=targets,
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+    config.lora_alpha = alpha_of(section)  # PEFT's type says int; any number works
+    try:
+        if isinstance(targets, str):
+            config.target_modules = _all_linear(model)
+        inject_adapter_in_model(config, model)
+    except ValueError as error:
+        linear = sorted({name.rsplit(".", 1)[-1] for name in _all_linear(model)})
+        raise ModelError(
+            f"LoRA targets {targets} do not fit: {error}", f"This model has: {', '.join(linear)}."
+        ) from None
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+    return model
+
+
+def alpha_of(section: LoraSection) -> float:
+    """The recipe's alpha, or twice the rank."""
+    return section.alpha if section.alpha is not None else 2.0 * section.rank
+
+
+def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
+    """The base with the adapter of a PEFT folder added into its weights. Raises ModelError when it does not fit."""
+    from peft import PeftModel
+
+    try:
+        adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+        merged: PreTrainedModel = adapted.merge_and_unload()
+    except (RuntimeError, ValueError, KeyError, FileNotFoundError) as error:
+        raise ModelError(
+            f"The adapter in {folder} does not fit this base: {str(error).splitlines()[0]}",
+            "Use the base that the adapter was trained on (novelray trace shows it).",
+        ) from error
+    return merged
+
+
+def adapter_config(section: LoraSection, targets: list[str]) -> bytes:
+    """adapter_config.json as PEFT reads it; `targets` are the short names of the adapted modules."""
+    config = {
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": None, "bias": "none",
+        "r": section.rank, "lora_alpha": alpha_of(section), "lora_dropout": section.dropout,
+        "target_modules": targets, "inference_mode": True,
+    }  # fmt: skip
+    return json.dumps(config, indent=2).encode()
+
+
+def _all_linear(model: PreTrainedModel) -> list[str]:
+    """Full names of every linear layer but the output head."""
+    import torch
+
+    head = model.get_output_embeddings()
+    return [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head]

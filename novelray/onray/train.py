@@ -1,0 +1,155 @@
+"""Training under Ray Train: capacity, the worker, retries by cause. The loop is in novelray/train/ and knows no Ray."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import ray.train
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
+
+from novelray.errors import CancelledError, CapacityError, GaveUpError, NovelRayError
+from novelray.recipe.scaling import ScalingSection
+from novelray.storage import Artifact
+from novelray.train.job import Job, Place
+
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # a finished or lost worker is seen sooner
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What each worker gets."""
+
+    workers: int
+    gpu: bool
+    cpus: int
+
+    @property
+    def resources(self) -> dict[str, float]:
+        return {"CPU": self.cpus, **({"GPU": 1} if self.gpu else {})}
+
+
+def layout_for(scaling: ScalingSection, available: dict[str, float]) -> Layout:
+    """How the scaling section fits what the cluster has. Pure.
+
+    Raises CapacityError when it does not: Ray itself would wait for ever.
+    """
+    gpus, cpus = int(available.get("GPU", 0)), int(available.get("CPU", 0))
+    gpu = scaling.device == "gpu" or (scaling.device == "auto" and gpus >= scaling.workers)
+    if gpu and gpus < scaling.workers:
+        raise CapacityError(
+            f"The recipe asks for {scaling.workers} GPU(s) and the cluster has {gpus}.",
+            f"Set scaling.workers to {gpus}, add nodes, or set scaling.device to cpu."
+            if gpus
+            else "Set scaling.device to cpu or auto, or connect to a cluster with GPUs (RAY_ADDRESS).",
+        )
+    share = max(1, cpus // scaling.workers)
+    each = scaling.cpus_per_worker or (min(4, share) if gpu else share)
+    if each * scaling.workers > cpus:
+        raise CapacityError(
+            f"The recipe asks for {scaling.workers} worker(s) of {each} CPU(s) and the cluster has {cpus}.",
+            "Lower scaling.workers or scaling.cpus_per_worker, or add nodes.",
+        )
+    return Layout(scaling.workers, gpu, each)
+
+
+def train(job: Job, say: Callable[[str], None]) -> Artifact:
+    """Run one stage to its model artifact; restarts from the last commit when workers are lost, as often as allowed.
+
+    Raises NovelRayErrors for people: bad input at once, CancelledError, GaveUpError when the retries are used up.
+    """
+    found = job.artifacts.find(job.plan.id)
+    if found is not None:
+        say(f"{job.stage.name}: nothing changed, using {found.id}")
+        return found
+    layout = layout_for(job.scaling, ray.cluster_resources())
+    job.artifacts.store.delete(job.cancel_marker)
+    for attempt in range(job.scaling.retries + 1):
+        cause = _attempt(job, layout)
+        if cause is None:
+            return job.artifacts.get(job.plan.id)
+        if attempt < job.scaling.retries:
+            say(f"{job.stage.name}: {cause} Going on from the last commit ({attempt + 1} of {job.scaling.retries}).")
+    raise GaveUpError(
+        f"Stage {job.stage.name!r} failed {job.scaling.retries + 1} times; last: {cause}",
+        "What was committed is kept. Look at the workers' logs, then run the same command again.",
+    )
+
+
+def _attempt(job: Job, layout: Layout) -> str | None:
+    """One start of the worker group. Returns None when done, or why it was lost. Raises what a retry cannot mend."""
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": job, "gpu": layout.gpu},
+        scaling_config=ScalingConfig(
+            num_workers=layout.workers, use_gpu=layout.gpu, resources_per_worker=layout.resources
+        ),
+        torch_config=TorchConfig(timeout_s=job.scaling.collective_timeout_s),
+        run_config=_run_config(job),
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        return _cause(error)
+    finally:
+        job.artifacts.store.delete(f"{job.run}/ray")
+    return None
+
+
+def _run_config(job: Job) -> RunConfig:
+    """A fresh name each time: Ray continues an old run when a name is used again, and our commits are what counts."""
+    store = job.artifacts.store
+    return RunConfig(
+        name=uuid.uuid4().hex[:12],
+        storage_path=f"{store.base}/{job.run}/ray",
+        storage_filesystem=store.fs,
+        failure_config=FailureConfig(max_failures=0),
+    )
+
+
+def _cause(error: TrainingFailedError) -> str:
+    """Why workers were lost, in a sentence. Raises the error itself when another try would end the same way."""
+    failures = list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else []
+    if isinstance(error, ControllerError):
+        failures = [error.controller_failure]
+    for failure in failures:
+        inner = getattr(failure, "_base_exc", failure)
+        if isinstance(inner, NovelRayError) and inner.exit_code != 3:
+            raise inner
+        if isinstance(inner, CancelledError):
+            raise inner
+    first = getattr(failures[0], "_base_exc", failures[0]) if failures else error
+    text = str(first).strip().splitlines()
+    return f"a worker was lost ({type(first).__name__}: {text[0] if text else 'no message'})."
+
+
+def _worker(config: dict[str, Any]) -> None:
+    """What Ray Train runs on each worker."""
+    job: Job = config["job"]
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    if not config["gpu"]:
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(context.get_local_rank()))
+    os.environ.setdefault("DS_LOG_LEVEL", "error")
+    from novelray.train.stage import run_stage
+
+    device = str(ray.train.torch.get_device()) if config["gpu"] else "cpu"
+    place = Place(rank, world, device, _common_attempt(rank))
+    run_stage(job, place, lambda metrics: ray.train.report(metrics))
+
+
+def _common_attempt(rank: int) -> str:
+    """One name for this start of the group, the same on every rank."""
+    import torch.distributed as dist
+
+    names = [uuid.uuid4().hex[:8] if rank == 0 else ""]
+    if dist.is_initialized():
+        dist.broadcast_object_list(names, src=0)
+    return names[0]

@@ -1,0 +1,82 @@
+"""The journal: what a run did, one JSON object per line. It is the record; trackers only mirror it.
+
+Object stores cannot append, so each attempt of a run writes a file of its own, whole at each flush, from a thread that
+the training step never waits for. A reader joins the attempts: where two have the same step, the later attempt counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from novelray.errors import NovelRayError
+from novelray.storage import Store
+
+Event = dict[str, Any]
+
+
+class Journal:
+    """Writes `<folder>/journal/<attempt>.jsonl` and, with the newest value of everything, `<folder>/progress.json`.
+
+    A failing tracker or storage never stops a run: the lines stay in memory and are written with the next flush.
+    """
+
+    def __init__(
+        self, store: Store, folder: str, attempt: str, every_s: float, mirror: Callable[[Event], None] | None
+    ) -> None:
+        self._store, self._every_s, self._mirror = store, every_s, mirror
+        self._path = f"{folder}/journal/{attempt}.jsonl"
+        self._progress = f"{folder}/progress.json"
+        self._lines: list[str] = []
+        self._latest: Event | None = None
+        self._written = 0
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def log(self, kind: str, **values: Any) -> None:
+        """Add a line. Values must be JSON (numbers, strings, lists)."""
+        event: Event = {"time": round(time.time(), 3), "kind": kind, **values}
+        self._lines.append(json.dumps(event, ensure_ascii=False))
+        self._latest = {**(self._latest or {}), **event}
+        if self._mirror is not None:
+            self._mirror(event)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._wake.wait(self._every_s)
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        count = len(self._lines)
+        if count == self._written:
+            return
+        with contextlib.suppress(NovelRayError):  # tried again at the next flush
+            self._store.write(self._path, "".join(f"{line}\n" for line in self._lines[:count]).encode())
+            self._store.write(self._progress, json.dumps(self._latest, ensure_ascii=False).encode())
+            self._written = count
+
+
+def read_journal(store: Store, folder: str) -> list[Event]:
+    """All events of a run in order of time; a step that was done again is there once, from the later attempt."""
+    events = sorted(_events(store, folder), key=lambda e: e["time"])
+    last = {(e["kind"], e.get("stage"), e["step"]): i for i, e in enumerate(events) if "step" in e}
+    return [e for i, e in enumerate(events) if "step" not in e or last[e["kind"], e.get("stage"), e["step"]] == i]
+
+
+def _events(store: Store, folder: str) -> Iterator[Event]:
+    for entry in store.files(f"{folder}/journal"):
+        for line in store.read(entry.path).decode().splitlines():
+            yield json.loads(line)

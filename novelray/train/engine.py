@@ -1,0 +1,173 @@
+"""DeepSpeed as a data-parallel engine: its configuration with every value stated, and whole tensors in and out of it.
+
+The optimiser's state is read and written tensor by tensor, whole and in fp32, whatever the ZeRO stage; that is what
+makes checkpoints independent of the number of workers. DeepSpeed's own checkpoint files are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from novelray.recipe.train import StageSection
+
+if TYPE_CHECKING:
+    import torch
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def deepspeed_config(
+    stage: StageSection, zero: int, offload: str, accumulation: int, bf16: bool, cuda: bool
+) -> dict[str, Any]:
+    """The engine's configuration. bf16 needs fp32 master weights, which DeepSpeed keeps from ZeRO 1 on."""
+    level = max(zero, 1) if bf16 else zero
+    zero_section: dict[str, Any] = {
+        "stage": level,
+        "overlap_comm": cuda and level > 0,
+        "contiguous_gradients": True,
+        "reduce_bucket_size": 50_000_000,
+        "allgather_bucket_size": 50_000_000,
+        "round_robin_gradients": False,
+    }
+    if level == 3:
+        # Small weights stay whole on every worker: gathering them costs more than they weigh.
+        zero_section |= {
+            "stage3_param_persistence_threshold": 10_000,
+            "stage3_gather_16bit_weights_on_model_save": False,
+        }
+    if offload == "optimizer":
+        zero_section["offload_optimizer"] = {"device": "cpu", "pin_memory": cuda}
+    return {
+        "train_micro_batch_size_per_gpu": stage.micro_batch,
+        "gradient_accumulation_steps": accumulation,
+        "gradient_clipping": stage.gradient_clipping,
+        "bf16": {"enabled": bf16},
+        "fp16": {"enabled": False},
+        "zero_optimization": zero_section,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "prescale_gradients": False,
+        "wall_clock_breakdown": False,
+        "steps_per_print": 10**12,
+    }
+
+
+def build_optimizer(model: torch.nn.Module, stage: StageSection, cuda: bool) -> torch.optim.Optimizer:
+    """AdamW over the trainable weights; matrices decay, norms and biases do not."""
+    import torch
+
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": stage.weight_decay},
+        {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [g for g in groups if g["params"]], lr=stage.learning_rate, betas=stage.betas, eps=stage.epsilon, fused=cuda
+    )
+
+
+def build_engine(module: torch.nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> Any:
+    """The DeepSpeed engine around a module. A process group exists already (Ray Train makes it)."""
+    import deepspeed
+
+    engine, _, _, _ = deepspeed.initialize(model=module, optimizer=optimizer, config=config, dist_init_required=False)
+    _create_moments(engine)
+    return engine
+
+
+def set_learning_rate(engine: Any, rate: float) -> None:
+    """Set the rate of the next step."""
+    for group in engine.optimizer.param_groups:
+        group["lr"] = rate
+
+
+def whole_tensors(
+    engine: Any, names: dict[str, torch.nn.Parameter], mine: set[str]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """(`weight/<name>` | `exp_avg/<name>` | ..., fp32 CPU copy) for the parameters in `mine`.
+
+    Gathering is collective: every rank walks all `names` in the same order and keeps its own share.
+    """
+    import torch
+
+    for name, parameter in names.items():
+        for kind in ("weight", *MOMENTS):
+            whole = _whole(engine, parameter, None if kind == "weight" else kind)
+            if name in mine:
+                yield f"{kind}/{name}", whole.detach().to("cpu", torch.float32, copy=True).reshape(_shape(parameter))
+
+
+def restore_tensor(engine: Any, parameter: torch.nn.Parameter, kind: str, value: torch.Tensor) -> None:
+    """Put a whole fp32 tensor back: `weight` (the master copy) or a moment. Not collective."""
+    key = None if kind == "weight" else kind
+    fragment = _local(engine, parameter, key)
+    flat = value.reshape(-1).to(fragment.device, fragment.dtype)
+    if hasattr(parameter, "ds_id"):
+        rank = engine.optimizer._get_param_partition_rank(parameter)
+        size = fragment.numel()
+        piece = flat[rank * size : (rank + 1) * size]  # the last partition may be padded
+        fragment.data.view(-1)[: piece.numel()].copy_(piece)
+    elif engine.zero_optimization_stage() > 0:
+        if getattr(parameter, "_hp_mapping", None) is not None:
+            address = parameter._hp_mapping.lp_fragment_address  # type: ignore[attr-defined]
+            fragment.data.copy_(flat[address.start : address.start + address.numel])
+    else:
+        fragment.data.view(-1).copy_(flat)
+
+
+def restore_step(engine: Any, step: int) -> None:
+    """Tell AdamW how many steps were done: its bias correction depends on it."""
+    for state in _adam(engine).state.values():
+        state["step"].fill_(float(step))
+
+
+def _adam(engine: Any) -> Any:
+    return engine.optimizer.optimizer if engine.zero_optimization_stage() > 0 else engine.optimizer
+
+
+def _create_moments(engine: Any) -> None:
+    """Zero moments now instead of at the first step, so that saving and restoring never meet a missing state."""
+    import torch
+
+    adam = _adam(engine)
+    stage = engine.zero_optimization_stage()
+    flats = (
+        engine.optimizer.fp32_partitioned_groups_flat
+        if stage == 3
+        else [p for g in adam.param_groups for p in g["params"]]
+    )
+    for flat in flats:
+        device = flat.device if adam.defaults.get("fused") else torch.device("cpu")
+        step = torch.zeros((), dtype=torch.float32, device=device)
+        adam.state[flat] = {"step": step, **{k: torch.zeros_like(flat.data) for k in MOMENTS}}
+    if stage in (1, 2):
+        engine.optimizer._lazy_init_hp_params_optimizer_state()
+
+
+def _whole(engine: Any, parameter: torch.nn.Parameter, key: str | None) -> torch.Tensor:
+    from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+    if engine.zero_optimization_stage() == 0:
+        return _local(engine, parameter, key)
+    found = safe_get_full_fp32_param(parameter) if key is None else safe_get_full_optimizer_state(parameter, key)
+    assert found is not None, "a trainable parameter without a master copy"
+    whole: torch.Tensor = found
+    return whole
+
+
+def _local(engine: Any, parameter: torch.nn.Parameter, key: str | None) -> torch.Tensor:
+    """This rank's piece of the master weight or of a moment."""
+    if hasattr(parameter, "ds_id"):
+        piece, _ = engine.optimizer._get_fp32_opt_state_partition(parameter, False, key)
+    elif engine.zero_optimization_stage() > 0:
+        mapping = getattr(parameter, "_hp_mapping", None)
+        piece = parameter.data.new_empty(0) if mapping is None else mapping.get_hp_fragment(key)
+    else:
+        piece = parameter if key is None else engine.optimizer.state[parameter][key]
+    tensor: torch.Tensor = piece.data
+    return tensor
+
+
+def _shape(parameter: torch.nn.Parameter) -> tuple[int, ...]:
+    return tuple(getattr(parameter, "ds_shape", parameter.shape))

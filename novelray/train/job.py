@@ -1,0 +1,58 @@
+"""What one training stage needs to know, as a value that travels to the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from novelray.recipe.model import ModelSection
+from novelray.recipe.scaling import ScalingSection
+from novelray.recipe.telemetry import TelemetrySection
+from novelray.recipe.train import StageSection
+from novelray.storage import Artifacts, Plan
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage of training. `plan` is the model artifact that it makes; its id is the run's id, so that the same
+    stage of the same recipe always goes on where it stopped."""
+
+    plan: Plan
+    artifacts: Artifacts
+    stage: StageSection
+    scaling: ScalingSection
+    model: ModelSection
+    telemetry: TelemetrySection
+    seed: int
+    source: str  # what it starts from, see models/source.py
+    shards: str  # artifact id
+    tokenizer: str  # source whose folder has the tokenizer: artifact:... or folder:...
+    context: int  # tokens per row
+    position_limit: int  # longest context of a scratch model, tokens
+    checkpoint_every: int
+    keep_checkpoints: int
+    export: bool = True  # False: measure only (a trial of a sweep)
+    resume: bool = True
+
+    @property
+    def run(self) -> str:
+        """Folder of the run in the store."""
+        return f"runs/{self.plan.id}"
+
+    @property
+    def cancel_marker(self) -> str:
+        """A file that asks the run to commit and stop."""
+        return f"{self.run}/cancel"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker stands. `device` is a torch device string."""
+
+    rank: int = 0
+    world: int = 1
+    device: str = "cpu"
+    attempt: str = field(default="local")
+
+    @property
+    def cuda(self) -> bool:
+        return self.device.startswith("cuda")

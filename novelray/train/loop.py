@@ -1,0 +1,246 @@
+"""The training loop: one optimiser step after another, with validation, commits and a journal.
+
+Runs with or without a process group; Ray only starts it on each worker (novelray/onray/train.py). What it does not
+cover: curricula, several tasks, roll-back after a bad step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from novelray.checkpoints.commit import Committer
+from novelray.errors import CancelledError, TrainError
+from novelray.shards.order import share
+from novelray.shards.rows import Rows
+from novelray.telemetry.journal import Journal
+from novelray.train.engine import set_learning_rate
+from novelray.train.job import Job, Place
+from novelray.train.schedule import learning_rate
+from novelray.train.setup import Ready
+from novelray.train.state import snapshot
+
+Report = Callable[[dict[str, Any]], None]
+POLL_S = 1.0
+
+
+@dataclass
+class Progress:
+    """What the loop remembers between steps besides the engine. Rebuilt from the commit on resume."""
+
+    step: int
+    best_loss: float = math.inf
+    bad_validations: int = 0
+    validation_loss: float | None = None
+    committed: int = -1
+
+    @classmethod
+    def of(cls, ready: Ready) -> Progress:
+        if ready.resumed is None:
+            return cls(0)
+        state = ready.resumed.state
+        best = state["best_loss"]
+        return cls(ready.start, math.inf if best is None else best, state["bad_validations"], committed=ready.start)
+
+
+class Loop:
+    """One stage on one worker. Every rank runs the same decisions on the same numbers."""
+
+    def __init__(self, job: Job, place: Place, ready: Ready, journal: Journal | None, report: Report) -> None:
+        self.job, self.place, self.ready, self.journal, self.report = job, place, ready, journal, report
+        store = job.artifacts.store
+        self.committer = Committer(store, job.run, place.attempt, place.rank, place.world, job.keep_checkpoints)
+        self.progress = Progress.of(ready)
+        self._polled = 0.0
+        self._speed = Speed(ready.steps)
+
+    def run(self) -> Progress:
+        """Train to the end, an early stop or a cancel. Raises CancelledError after the commit of a cancelled run."""
+        progress, stage = self.progress, self.job.stage
+        self.ready.engine.train()
+        while progress.step < self.ready.steps and not self._stopped_early():
+            tokens, loss = self._step(progress.step)
+            progress.step += 1
+            cancelled = self._log(tokens, loss)
+            last = progress.step == self.ready.steps
+            improved = False
+            if last or progress.step % stage.validate_every == 0:
+                improved = self._validate()
+            if cancelled or last or improved or progress.step % self.job.checkpoint_every == 0:
+                self._commit()
+            if cancelled:
+                self.committer.wait()
+                raise CancelledError(
+                    f"Cancelled at step {progress.step}.", "Run the same recipe again to go on from there."
+                )
+        if progress.committed != progress.step:
+            self._commit()
+        self.committer.wait()
+        return progress
+
+    def _step(self, step: int) -> tuple[int, torch.Tensor]:
+        """One optimiser step. Returns the global batch's trained tokens and this rank's summed loss (a tensor)."""
+        ready, stage = self.ready, self.job.stage
+        epoch, position = divmod(step, ready.order.steps_per_epoch)
+        batch = ready.order.batch(epoch, position)
+        tokens = int(ready.rows.trained[batch[batch >= 0]].sum())
+        set_learning_rate(ready.engine, learning_rate(stage, step, ready.steps))
+        total = torch.zeros((), device=self.place.device)
+        for turn, indices in enumerate(share(batch, self.place.rank, self.place.world, stage.micro_batch)):
+            if stage.method == "lora" and stage.lora.dropout:
+                seed_noise(self.job.seed, step, self.place.rank, turn)
+            loss = ready.engine(*on_device(ready.rows, indices, self.place.device))
+            # The engine averages over workers; the loss is per trained token of the whole global batch.
+            ready.engine.backward(loss * (self.place.world / max(1, tokens)), scale_wrt_gas=False)
+            ready.engine.step()
+            total += loss.detach()
+        return tokens, total
+
+    def _log(self, tokens: int, loss: torch.Tensor) -> bool:
+        """Write a journal line when one is due. Returns whether a cancel was asked for, the same on every rank."""
+        step = self.progress.step
+        self._speed.count(tokens)
+        if step % self.job.telemetry.log_every and step != self.ready.steps:
+            return False
+        summed = torch.stack([loss.double(), loss.new_tensor(float(self._cancel_asked())).double()])
+        all_reduce(summed)
+        mean = summed[0].item() / max(1, tokens)
+        if not math.isfinite(mean):
+            raise TrainError(
+                f"The loss of stage {self.job.stage.name!r} is {mean} at step {step}.",
+                f"Lower train.learning_rate (now {self.job.stage.learning_rate}) and run again: "
+                "commits up to the last good step are kept.",
+            )
+        if self.journal is not None:
+            self.journal.log(
+                "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
+                learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps), **self._speed.figures(step),
+            )  # fmt: skip
+        return bool(summed[1].item() > 0)
+
+    def _validate(self) -> bool:
+        """Measure on the held-out rows. Returns whether it is the best so far."""
+        progress = self.progress
+        with self._speed.paused():
+            progress.validation_loss = validation_loss(self.ready, self.job, self.place)
+        if progress.validation_loss is None:
+            return False
+        stopping = self.job.stage.early_stopping
+        improved = progress.validation_loss < progress.best_loss - (stopping.min_delta if stopping else 0.0)
+        progress.bad_validations = 0 if improved else progress.bad_validations + 1
+        progress.best_loss = min(progress.best_loss, progress.validation_loss)
+        figures = {
+            "loss": round(progress.validation_loss, 6),
+            "perplexity": round(math.exp(min(50.0, progress.validation_loss)), 4),
+        }
+        if self.journal is not None:
+            self.journal.log("validation", stage=self.job.stage.name, step=progress.step, **figures)
+        self.report({"step": progress.step, "validation_loss": progress.validation_loss})
+        return improved
+
+    def _commit(self) -> None:
+        """Copy the state to memory and let the committer write it. Collective."""
+        progress, ready = self.progress, self.ready
+        with self._speed.paused():
+            tensors = snapshot(ready.engine, ready.parameters, self.place.rank, self.place.world)
+        epoch, position = divmod(progress.step, ready.order.steps_per_epoch)
+        state = {
+            "stage": self.job.stage.name, "cursor": [epoch, position], "seed": self.job.seed, "world": self.place.world,
+            "validation_loss": progress.validation_loss, "bad_validations": progress.bad_validations,
+            "best_loss": None if math.isinf(progress.best_loss) else progress.best_loss,
+            "train": self.job.stage.model_dump(mode="json"), "scaling": self.job.scaling.model_dump(mode="json"),
+        }  # fmt: skip
+        self.committer.save(progress.step, tensors, state)
+        progress.committed = progress.step
+        progress.validation_loss = None
+        if self.journal is not None:
+            self.journal.log("commit", stage=self.job.stage.name, step=progress.step)
+
+    def _stopped_early(self) -> bool:
+        stopping = self.job.stage.early_stopping
+        return stopping is not None and self.progress.bad_validations >= stopping.patience
+
+    def _cancel_asked(self) -> bool:
+        """Rank 0 looks at the marker now and then."""
+        if self.place.rank != 0 or time.monotonic() - self._polled < POLL_S:
+            return False
+        self._polled = time.monotonic()
+        return self.job.artifacts.store.exists(self.job.cancel_marker)
+
+
+class Speed:
+    """Tokens per second and time left, without the time spent on validation and commits."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self._tokens, self._since, self._lost = steps, 0, time.monotonic(), 0.0
+        self._first: int | None = None
+
+    def count(self, tokens: int) -> None:
+        self._tokens += tokens
+
+    def figures(self, step: int) -> dict[str, float]:
+        """Speed since the last call and seconds left at that speed."""
+        now = time.monotonic()
+        seconds = max(1e-9, now - self._since - self._lost)
+        done = step - (self._first if self._first is not None else step - 1)
+        rate = self._tokens / seconds
+        left = (self._steps - step) * seconds / max(1, done)
+        self._tokens, self._since, self._lost, self._first = 0, now, 0.0, step
+        return {"tokens_per_s": round(rate, 1), "eta_s": round(left, 1)}
+
+    def paused(self) -> _Pause:
+        return _Pause(self)
+
+
+class _Pause:
+    def __init__(self, speed: Speed) -> None:
+        self._speed = speed
+
+    def __enter__(self) -> None:
+        self._begin = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._speed._lost += time.monotonic() - self._begin
+
+
+def validation_loss(ready: Ready, job: Job, place: Place) -> float | None:
+    """Mean loss, in nats per token, over the first `validation_rows` held-out rows, shared among the workers."""
+    if ready.heldout is None:
+        return None
+    rows = ready.heldout
+    count = min(len(rows), job.stage.validation_rows)
+    group = place.world * job.stage.micro_batch
+    padded = np.full(math.ceil(count / group) * group, -1, dtype=np.int64)
+    padded[:count] = np.arange(count)
+    summed = torch.zeros((), dtype=torch.float64, device=place.device)
+    ready.engine.eval()
+    with torch.no_grad():
+        for indices in padded.reshape(-1, place.world, job.stage.micro_batch)[:, place.rank]:
+            summed += ready.engine(*on_device(rows, indices, place.device)).double()
+    ready.engine.train()
+    all_reduce(summed)
+    return summed.item() / max(1, int(rows.trained[:count].sum()))
+
+
+def on_device(rows: Rows, indices: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """input_ids, position_ids, mask of some rows, each [rows, context]."""
+    batch = rows.batch(indices)
+    return tuple(torch.from_numpy(x).to(device) for x in (batch.input_ids, batch.position_ids, batch.mask))  # type: ignore[return-value]
+
+
+def seed_noise(seed: int, step: int, rank: int, turn: int) -> None:
+    """Make dropout a function of the place in the run, so that nothing has to be saved to repeat it."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank, turn]).generate_state(1)[0]))
+
+
+def all_reduce(tensor: torch.Tensor) -> None:
+    """Sum over the workers, in place; nothing to do for one."""
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        dist.all_reduce(tensor)

@@ -1,0 +1,57 @@
+"""The loss: a sum over trained tokens, divided by the number of trained tokens in the global batch.
+
+The module returns the sum; the loop divides. So micro-batch, accumulation, workers and ZeRO stage change neither the
+loss nor the gradient beyond rounding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+BIG_VOCABULARY = 32_000
+CHUNK = 2048
+
+
+class NextTokenLoss(nn.Module):
+    """A causal language model and its cross-entropy, summed over trained tokens, in nats.
+
+    Rows are packed: no attention mask is passed, and `position_ids` that restart tell documents apart. The head is
+    applied to the positions that predict a trained token and to no other.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """All three [rows, context]; `mask[i, t]` marks token t of row i as trained. Returns a scalar."""
+        model: Any = self.model
+        hidden = model.get_decoder()(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state
+        wanted, head = mask[:, 1:], model.get_output_embeddings()
+        if not wanted.any():  # an empty row still goes through every weight: workers reduce gradients together
+            zero: torch.Tensor = head(hidden[:, :1]).sum() * 0.0
+            return zero
+        return summed_loss(hidden[:, :-1][wanted], input_ids[:, 1:][wanted], head)
+
+
+def summed_loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) -> torch.Tensor:
+    """Cross-entropy summed over [tokens]; with a big vocabulary in chunks, so that the logits are never held whole."""
+    if getattr(head, "out_features", 0) < BIG_VOCABULARY:
+        return _loss(hidden, targets, head)
+    pieces = [
+        checkpoint(_loss, h, t, head, use_reentrant=False)
+        for h, t in zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)
+    ]
+    return torch.stack(pieces).sum()
+
+
+def _loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) -> torch.Tensor:
+    return functional.cross_entropy(head(hidden).float(), targets, reduction="sum")

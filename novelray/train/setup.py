@@ -1,0 +1,118 @@
+"""Everything a worker builds before the first step: rows, model, engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from novelray.checkpoints.commit import Commit, latest
+from novelray.errors import TrainError
+from novelray.models.adapters import add_lora
+from novelray.models.load import load_model, load_tokenizer
+from novelray.recipe.train import StageSection
+from novelray.shards.order import RowOrder
+from novelray.shards.rows import Rows
+from novelray.train.engine import build_engine, build_optimizer, deepspeed_config
+from novelray.train.job import Job, Place
+from novelray.train.objective import NextTokenLoss
+from novelray.train.state import Parameters, load_optimizer, load_weights, trainable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass
+class Ready:
+    """A worker that can take its next step. `start` is the number of optimiser steps done already."""
+
+    engine: Any
+    parameters: Parameters
+    rows: Rows
+    heldout: Rows | None
+    order: RowOrder
+    steps: int
+    start: int
+    resumed: Commit | None
+    bf16: bool
+
+
+def prepare(job: Job, place: Place, say: Any) -> Ready:
+    """Load rows and model, take up the newest good commit, build the engine."""
+    shards = job.artifacts.get(job.shards).local()
+    rows, heldout = rows_of(shards, "train"), rows_of(shards, "heldout")
+    if rows is None:
+        raise TrainError(f"{job.shards} has no training rows.", "Is everything held out? See corpus.heldout.")
+    order = RowOrder(len(rows), job.stage.global_batch, job.seed)
+    steps = total_steps(job.stage, order)
+    bf16 = wants_bf16(job.stage, place)
+    model = build_model(job, bf16)
+    rows.check_vocabulary(model.config.vocab_size)
+    commit = latest(job.artifacts.store, job.run, say) if job.resume else None
+    if commit is not None:
+        load_weights(commit, model)
+    engine = _engine(job, place, model, bf16)
+    parameters = trainable(engine.module.model)
+    if commit is not None:
+        load_optimizer(commit, engine, parameters, bf16)
+    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16)
+
+
+def rows_of(shards: Path, split: str) -> Rows | None:
+    """The rows of a split, or None when it has none."""
+    files = sorted((shards / split).glob("*.arrow"))
+    rows: Rows | None = Rows(files) if files else None
+    return rows if rows is not None and len(rows) else None
+
+
+def total_steps(stage: StageSection, order: RowOrder) -> int:
+    """Optimiser steps of a stage."""
+    steps = stage.epochs * order.steps_per_epoch
+    return min(steps, stage.max_steps) if stage.max_steps else steps
+
+
+def wants_bf16(stage: StageSection, place: Place) -> bool:
+    """Whether weights and activations are bf16: on GPUs that have it by default, else where the recipe says so."""
+    if stage.precision == "auto":
+        return place.cuda and torch.cuda.is_bf16_supported()
+    if stage.precision == "bf16" and place.cuda and not torch.cuda.is_bf16_supported():
+        raise TrainError(f"{torch.cuda.get_device_name()} has no bf16.", "Set train.precision to fp32 or auto.")
+    return stage.precision == "bf16"
+
+
+def build_model(job: Job, bf16: bool) -> PreTrainedModel:
+    """The model that the stage trains: the source, with fresh adapters for LoRA."""
+    tokenizer = load_tokenizer(folder_of(job.tokenizer, job), job.model.trust_remote_code)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    model = load_model(
+        job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
+        trust_remote_code=job.model.trust_remote_code,
+    )  # fmt: skip
+    limit = getattr(model.config, "max_position_embeddings", job.context)
+    if job.context > limit:
+        raise TrainError(
+            f"shards.context is {job.context} tokens and the base model reads {limit}.",
+            f"Set shards.context to at most {limit}.",
+        )
+    if job.stage.activation_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if job.stage.method == "lora":
+        torch.manual_seed(job.seed)  # A is random: the same on every rank
+        return add_lora(model, job.stage.lora)
+    return model.requires_grad_(True)
+
+
+def folder_of(source: str, job: Job) -> Path:
+    """The local folder of a `folder:` or `artifact:` source, verified."""
+    kind, _, value = source.partition(":")
+    return Path(value) if kind == "folder" else job.artifacts.get(value).local()
+
+
+def _engine(job: Job, place: Place, model: PreTrainedModel, bf16: bool) -> Any:
+    accumulation = job.stage.global_batch // (job.stage.micro_batch * place.world)
+    scaling = job.scaling
+    config = deepspeed_config(job.stage, scaling.zero, scaling.offload, accumulation, bf16, place.cuda)
+    module = NextTokenLoss(model).to(place.device)
+    return build_engine(module, build_optimizer(module, job.stage, place.cuda), config)
