@@ -96,6 +96,7 @@ class Capacity:
     max_batch: int
     max_queue: int
     context: int
+    vocabulary: int = 0  # token ids lie below this; 0: not known
 
 
 class Engine(Protocol):
@@ -128,6 +129,10 @@ class Engine(Protocol):
 
     def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
         """Token ids of a chat; models without a chat template get the messages joined as one text."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens left out."""
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,143 @@
+"""From a checked request body to what the engine is asked: model, token ids, seeds, one request for each choice."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+
+from novelray.endpoint.errors import ApiError, model_not_found
+from novelray.endpoint.schemas import SEEDS, ChatMessage, ChatRequest, CompletionRequest, SamplingFields
+from novelray.endpoint.settings import ServedModel, Settings
+from novelray.endpoint.shapes import ChatShape, CompletionShape, Shape
+from novelray.generate.protocol import Engine, Request, Sampling
+
+LONG_TEXT = 4_000
+"""Characters from which a text is tokenised off the event loop, so that other streams go on meanwhile."""
+
+CHARS_PER_TOKEN = 64
+"""No real text packs more characters into a token: past this a prompt is refused without being tokenised."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request that is ready to run."""
+
+    id: str
+    model: ServedModel
+    body: SamplingFields
+    shape: Shape
+    requests: tuple[Request, ...]
+    prompt_tokens: int
+    seed: int
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def provenance(self) -> dict[str, Any]:
+        """What made the answer: the version, the seed (choice i of `n` uses seed + i) and the sampling as applied."""
+        applied = _plain(self.requests[0].sampling)
+        applied.pop("seed")
+        return {"version": self.model.id, "adapter": self.model.adapter, "seed": self.seed, "sampling": applied}
+
+
+class Planner:
+    """Turns bodies into jobs. Raises ApiError for a model that is not here or a prompt that does not fit."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine, self._settings = engine, settings
+        self._one_long_text = asyncio.Lock()
+
+    def model(self, name: str | None) -> ServedModel:
+        found = self._settings.find(name)
+        if found is None:
+            raise model_not_found(str(name), [m.id for m in self._settings.models])
+        return found
+
+    async def completion(self, body: CompletionRequest) -> Job:
+        model = self.model(body.model)
+        if body.echo and body.logprobs is not None:
+            raise ApiError(422, "echo and logprobs do not go together: prompts have no logprobs here.", param="echo")
+        prompts = [await self.encode(p) if isinstance(p, str) else tuple(p) for p in body.prompts]
+        texts = [p if isinstance(p, str) else self._engine.decode(p) for p in body.prompts] if body.echo else []
+        echoed = [text for text in texts for _ in range(body.choices)] or [""] * (len(prompts) * body.choices)
+        return self._job(model, body, CompletionShape(echoed), prompts, "prompt")
+
+    async def chat(self, body: ChatRequest) -> Job:
+        model = self.model(body.model)
+        return self._job(model, body, ChatShape(), [await self.encode_chat(body.messages)], "messages")
+
+    async def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a prompt."""
+        self._refuse_hopeless(len(text), "prompt")
+        if len(text) < LONG_TEXT:
+            return self._engine.encode(text)
+        async with self._one_long_text:
+            return await asyncio.to_thread(self._engine.encode, text)
+
+    async def encode_chat(self, messages: list[ChatMessage]) -> tuple[int, ...]:
+        """Token ids of a chat."""
+        plain = [m.plain() for m in messages]
+        chars = sum(len(m["content"]) for m in plain)
+        self._refuse_hopeless(chars, "messages")
+        try:
+            if chars < LONG_TEXT:
+                return self._engine.encode_chat(plain)
+            async with self._one_long_text:
+                return await asyncio.to_thread(self._engine.encode_chat, plain)
+        except TemplateError as error:
+            raise ApiError(422, f"The model's chat template refuses this: {error}.", param="messages") from None
+
+    def _refuse_hopeless(self, chars: int, param: str) -> None:
+        context = self._engine.capacity().context
+        if chars > context * CHARS_PER_TOKEN:
+            message = f"The prompt has {chars} characters; the model's context is {context} tokens. Shorten it."
+            raise ApiError(400, message, param=param, code="context_length_exceeded")
+
+    def _job(
+        self, model: ServedModel, body: SamplingFields, shape: Shape, prompts: list[tuple[int, ...]], param: str
+    ) -> Job:
+        self._check_prompts(prompts, param)
+        self._check_body(body, len(prompts) * body.choices)
+        job_id = f"{shape.id_prefix}-{uuid.uuid4().hex}"
+        seed = secrets.randbelow(2**31) if body.seed is None or body.seed == -1 else body.seed % SEEDS
+        samplings = [
+            body.sampling(self._settings.max_tokens_default, (seed + choice) % SEEDS) for choice in range(body.choices)
+        ]
+        pairs = [(ids, sampling) for ids in prompts for sampling in samplings]
+        requests = tuple(Request(f"{job_id}-{i}", *pair, model.adapter) for i, pair in enumerate(pairs))
+        return Job(job_id, model, body, shape, requests, sum(map(len, prompts)), seed)
+
+    def _check_prompts(self, prompts: list[tuple[int, ...]], param: str) -> None:
+        capacity = self._engine.capacity()
+        for ids in prompts:
+            if not ids:
+                raise _bad(param, "there is no text in it")
+            if len(ids) >= capacity.context:
+                message = f"The prompt has {len(ids)} tokens; the model's context is {capacity.context}. Shorten it."
+                raise ApiError(400, message, param=param, code="context_length_exceeded")
+            if capacity.vocabulary and max(ids) >= capacity.vocabulary:
+                raise _bad(param, f"{max(ids)} is no token id; they lie below {capacity.vocabulary}")
+
+    def _check_body(self, body: SamplingFields, answers: int) -> None:
+        capacity = self._engine.capacity()
+        most = capacity.max_batch + capacity.max_queue
+        if answers > most:
+            raise _bad("n", f"{answers} answers are more than the {most} that one request can ask for")
+        if capacity.vocabulary and any(int(token) >= capacity.vocabulary for token in body.logit_bias or ()):
+            raise _bad("logit_bias", f"token ids lie below {capacity.vocabulary}")
+
+
+def _bad(param: str, what: str) -> ApiError:
+    return ApiError(422, f"{param}: {what}.", param=param, code="invalid_value")
+
+
+def _plain(sampling: Sampling) -> dict[str, Any]:
+    """Only what was asked for: neutral values say nothing."""
+    neutral = Sampling()
+    values = {f.name: getattr(sampling, f.name) for f in dataclasses.fields(sampling)}
+    return {k: v for k, v in values.items() if k in ("max_tokens", "temperature") or v != getattr(neutral, k)}

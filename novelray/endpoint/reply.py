@@ -1,0 +1,111 @@
+"""The response that runs a job: one JSON body, or server-sent events. It ends the work when the client leaves."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from novelray.endpoint.answers import Answers, unless_gone
+from novelray.endpoint.errors import ApiError, as_api_error
+from novelray.endpoint.job import Job
+from novelray.endpoint.settings import Settings
+from novelray.generate.protocol import Chunk, Engine, Usage
+
+log = logging.getLogger(__name__)
+
+_STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",  # proxies of the nginx kind would collect the whole text first
+}
+_LINE_BREAKS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
+"""Some clients split lines here as well, which would tear an event."""
+
+
+class Reply(Response):
+    """Errors before the first byte are raised, to be answered with their status; later ones go into the stream."""
+
+    def __init__(self, engine: Engine, settings: Settings, job: Job) -> None:
+        super().__init__()
+        self._engine, self._settings, self._job = engine, settings, job
+        self._usage: dict[int, Usage] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with Answers(self._engine, self._job.requests) as answers:
+            work = self._stream(answers, send) if self._job.body.stream else self._whole(answers, scope, receive, send)
+            if not await unless_gone(work, receive):
+                log.info("%s: the client left (499)", self._job.id)
+
+    async def _whole(self, answers: Answers, scope: Scope, receive: Receive, send: Send) -> None:
+        chunks: list[list[Chunk]] = [[] for _ in self._job.requests]
+        while not answers.finished:
+            item = await answers.next()
+            assert item is not None
+            chunks[item[0]].append(self._checked(*item))
+        choices = [self._job.shape.whole(i, of_choice) for i, of_choice in enumerate(chunks)]
+        body = self._frame(self._job.shape.name, choices) | {"usage": self._usage_body()}
+        await JSONResponse(body | {"novelray": self._job.provenance()})(scope, receive, send)
+
+    async def _stream(self, answers: Answers, send: Send) -> None:
+        await answers.started(self._settings.headers_after_s)
+        headers = [(k.encode(), v.encode()) for k, v in _STREAM_HEADERS.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            await self._events(answers, send)
+            await _write(send, "data: [DONE]\n\n")
+        except Exception as error:
+            await _write(send, _event(as_api_error(error).body()))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _events(self, answers: Answers, send: Send) -> None:
+        shape, extra = self._job.shape, {"novelray": self._job.provenance()}
+        for index in range(len(self._job.requests)):
+            if (opening := shape.opening(index)) is not None:
+                await _write(send, _event(self._frame(shape.piece_name, [opening]) | extra))
+                extra = {}
+        while not answers.finished:
+            item = await answers.next(self._settings.keep_alive_s)
+            if item is None:
+                await _write(send, ": keep-alive\n\n")
+                continue
+            index, chunk = item[0], self._checked(*item)
+            if chunk.text or chunk.logprobs or chunk.finish_reason:
+                frame = self._frame(shape.piece_name, [shape.piece(index, chunk)]) | self._usage_of_piece(answers)
+                await _write(send, _event(frame | extra))
+                extra = {}
+        if self._job.body.wants_usage_chunk:
+            await _write(send, _event(self._frame(shape.piece_name, []) | {"usage": self._usage_body()}))
+
+    def _checked(self, index: int, chunk: Chunk) -> Chunk:
+        self._usage[index] = chunk.usage
+        if chunk.finish_reason == "cancelled":
+            raise ApiError(503, "The server stopped this generation. It can be tried again.", code="cancelled")
+        return chunk
+
+    def _frame(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        job = self._job
+        return {"id": job.id, "object": kind, "created": job.created, "model": job.model.id, "choices": choices}
+
+    def _usage_of_piece(self, answers: Answers) -> dict[str, Any]:
+        """With a chunk of its own to come, `usage` is null on the others; else it is on the very last one."""
+        if self._job.body.wants_usage_chunk:
+            return {"usage": None}
+        return {"usage": self._usage_body()} if answers.finished else {}
+
+    def _usage_body(self) -> dict[str, int]:
+        prompt, completion = self._job.prompt_tokens, sum(u.completion_tokens for u in self._usage.values())
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _event(body: Mapping[str, Any]) -> str:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return f"data: {text.translate(_LINE_BREAKS)}\n\n"
+
+
+async def _write(send: Send, text: str) -> None:
+    await send({"type": "http.response.body", "body": text.encode("utf-8", "replace"), "more_body": True})

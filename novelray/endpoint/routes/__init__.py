@@ -1,0 +1,1 @@
+"""The paths of the API, one module each. What they need hangs on `app.state.service`."""

@@ -1,0 +1,71 @@
+"""What an endpoint is told when it starts: plain values, so that they fit a Serve config file as well as a test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ServedModel(BaseModel):
+    """A version that answers requests. `id` is immutable (`name@digest`); `aliases` are other names for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    aliases: tuple[str, ...] = ()
+    adapter: str | None = None
+    """The engine's id of the adapter to use; None: the model as loaded."""
+
+    created: int = Field(default_factory=lambda: int(time.time()))
+    """Unix time, in seconds."""
+
+    @classmethod
+    def of(cls, version: str, aliases: Iterable[str] = ("latest",), **other: Any) -> ServedModel:
+        """The version `name@digest`, which also answers to `name` and to `name@alias` for each alias."""
+        name = version.partition("@")[0]
+        names = (name, *(f"{name}@{alias}" for alias in aliases))
+        return cls(id=version, aliases=tuple(n for n in names if n != version), **other)
+
+
+class Settings(BaseModel):
+    """The limits and the models of one endpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Annotated[tuple[ServedModel, ...], Field(min_length=1)]
+    """The first one answers requests that name no model."""
+
+    max_tokens_default: int = 256
+    """New tokens when a request does not say how many."""
+
+    max_body_bytes: int = 4_000_000
+    """Largest request body."""
+
+    body_timeout_s: Seconds = 30.0
+    """A body that takes longer to arrive is answered 408."""
+
+    keep_alive_s: Seconds = 10.0
+    """A stream that has been silent for so long gets a comment line, so that proxies do not cut it."""
+
+    headers_after_s: Seconds = 2.0
+    """A stream's headers go out with the first text, or after this long while a request waits its turn.
+
+    Until then an error still has an HTTP status of its own."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Settings:
+        names = [name for model in self.models for name in (model.id, *model.aliases)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two models share a name: {sorted(names)}")
+        return self
+
+    def find(self, name: str | None) -> ServedModel | None:
+        """The model with this id or alias, the first one when no name is given, or None."""
+        if not name:
+            return self.models[0]
+        return next((m for m in self.models if name == m.id or name in m.aliases), None)

@@ -1,0 +1,109 @@
+"""How an answer looks on the wire: the choices of the completions API and those of the chat API."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from novelray.generate.protocol import Chunk, TokenLogprob
+
+Choice = dict[str, Any]
+
+LEAST_LOGPROB = -9999.0
+"""Stands for minus infinity, which JSON cannot say."""
+
+
+class Shape(Protocol):
+    """The choices of one answer. `name` and `piece_name` are the values of `object`, whole and streamed."""
+
+    id_prefix: str
+    name: str
+    piece_name: str
+
+    def opening(self, index: int) -> Choice | None:
+        """What a stream says before the first text of a choice, if anything."""
+        ...
+
+    def piece(self, index: int, chunk: Chunk) -> Choice:
+        """One chunk of a stream."""
+        ...
+
+    def whole(self, index: int, chunks: Sequence[Chunk]) -> Choice:
+        """All chunks of a choice as one answer."""
+        ...
+
+
+class CompletionShape:
+    """Choices with `text`, and logprobs as four lists. `echoed[i]` is what choice i repeats before its own text."""
+
+    id_prefix, name, piece_name = "cmpl", "text_completion", "text_completion"
+
+    def __init__(self, echoed: Sequence[str]) -> None:
+        self._echoed = echoed
+        self._offsets: defaultdict[int, int] = defaultdict(int)
+        for index, text in enumerate(echoed):
+            self._offsets[index] = len(text)
+
+    def opening(self, index: int) -> Choice | None:
+        text = self._echoed[index]
+        return {"index": index, "text": text, "logprobs": None, "finish_reason": None} if text else None
+
+    def piece(self, index: int, chunk: Chunk) -> Choice:
+        logprobs = self._lists(index, chunk.logprobs)
+        return {"index": index, "text": chunk.text, "logprobs": logprobs, "finish_reason": chunk.finish_reason}
+
+    def whole(self, index: int, chunks: Sequence[Chunk]) -> Choice:
+        text = self._echoed[index] + "".join(c.text for c in chunks)
+        logprobs = self._lists(index, [entry for c in chunks for entry in c.logprobs])
+        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": chunks[-1].finish_reason}
+
+    def _lists(self, index: int, entries: Iterable[TokenLogprob]) -> dict[str, list[Any]] | None:
+        lists: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+        for entry in entries:
+            lists["tokens"].append(entry.text)
+            lists["token_logprobs"].append(_finite(entry.logprob))
+            lists["top_logprobs"].append({text: _finite(logprob) for _, text, logprob in entry.top})
+            lists["text_offset"].append(self._offsets[index])
+            self._offsets[index] += len(entry.text)
+        return lists if lists["tokens"] else None
+
+
+class ChatShape:
+    """Choices with a `message`, streamed as `delta`s."""
+
+    id_prefix, name, piece_name = "chatcmpl", "chat.completion", "chat.completion.chunk"
+
+    def opening(self, index: int) -> Choice | None:
+        return _delta(index, {"role": "assistant", "content": ""}, None, None)
+
+    def piece(self, index: int, chunk: Chunk) -> Choice:
+        delta = {"content": chunk.text} if chunk.text else {}
+        return _delta(index, delta, _contents(chunk.logprobs), chunk.finish_reason)
+
+    def whole(self, index: int, chunks: Sequence[Chunk]) -> Choice:
+        message = {"role": "assistant", "content": "".join(c.text for c in chunks)}
+        logprobs = _contents([entry for c in chunks for entry in c.logprobs])
+        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": chunks[-1].finish_reason}
+
+
+def _delta(index: int, delta: dict[str, str], logprobs: dict[str, Any] | None, finish: str | None) -> Choice:
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _contents(entries: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+    if not entries:
+        return None
+    content = [
+        {**_token(e.text, e.logprob), "top_logprobs": [_token(text, logprob) for _, text, logprob in e.top]}
+        for e in entries
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _token(text: str, logprob: float) -> dict[str, Any]:
+    return {"token": text, "logprob": _finite(logprob), "bytes": list(text.encode("utf-8", "replace"))}
+
+
+def _finite(logprob: float) -> float:
+    return max(logprob, LEAST_LOGPROB) if logprob == logprob else LEAST_LOGPROB
