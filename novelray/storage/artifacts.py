@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from novelray.storage.store import Store, sha256_of
 
 FORMAT = 1
 ROOT = "artifacts"
+LIVE_S = 3600
+"""Seconds during which an uncommitted attempt in an object store may still be at work."""
 
 
 class FileRecord(BaseModel):
@@ -53,6 +56,11 @@ class Manifest(BaseModel):
     counts: dict[str, Any]
     created: str
     made_by: str
+
+    @property
+    def plan(self) -> Plan:
+        """What the artifact was made from."""
+        return Plan(self.kind, self.stage_version, self.inputs, self.section)
 
     def digest(self) -> str:
         """SHA-256 over every file's name and digest: the content, whatever run made it."""
@@ -95,11 +103,21 @@ class Artifacts:
         try:
             manifest = Manifest.model_validate_json(self.store.read(path))
         except ValidationError as error:
-            raise DamagedError(
-                f"The manifest of {artifact_id} is damaged: {error.errors()[0]['msg']}.",
-                f"Delete {self.store.uri}/{ROOT}/{artifact_id} and run the stage again.",
-            ) from None
+            raise self._torn(artifact_id, error.errors()[0]["msg"]) from None
+        if manifest.format > FORMAT:
+            raise NovelRayError(
+                f"{artifact_id} has format {manifest.format}, made by {manifest.made_by}; this version reads {FORMAT}.",
+                "Update novelray.",
+            )
+        if not artifact_id == manifest.id == manifest.plan.id:
+            raise self._torn(artifact_id, "what it says it was made from does not give this id")
         return Artifact(self, manifest)
+
+    def _torn(self, artifact_id: str, how: str) -> DamagedError:
+        return DamagedError(
+            f"{artifact_id} is damaged: manifest.json: {how}.",
+            f"Delete {self.store.uri}/{ROOT}/{artifact_id} and run the same command again: it is made anew.",
+        )
 
     def get(self, artifact_id: str) -> Artifact:
         """The artifact with this id. Raises NovelRayError when there is none."""
@@ -150,29 +168,37 @@ class Draft:
     def commit(self, counts: dict[str, Any] | None = None) -> Artifact:
         """Hash every file and write the manifest. The first attempt to commit wins; a later one adopts it."""
         store, plan = self.artifacts.store, self.plan
-        won = self.artifacts.find(plan.id)
-        if won is not None:
-            self.discard()
-            return won
-        start = len(self.prefix) + 1
-        files = {e.path[start:]: FileRecord(size=e.size, sha256=store.sha256(e.path)) for e in store.files(self.prefix)}
+        try:
+            files = self._hashed()
+        except FileNotFoundError:  # the winner has removed this attempt's files
+            return self.artifacts.get(plan.id)
         manifest = Manifest(
             kind=plan.kind, id=plan.id, stage_version=plan.stage_version, inputs=plan.inputs, section=plan.section,
             attempt=self.attempt, files=files, counts=counts or {}, made_by=f"novelray {__version__}",
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
-        store.write(f"{ROOT}/{plan.id}/manifest.json", manifest.model_dump_json(indent=2).encode())
+        if not store.create(f"{ROOT}/{plan.id}/manifest.json", manifest.model_dump_json(indent=2).encode()):
+            self.discard()
+            return self.artifacts.get(plan.id)
         self._remove_lost_attempts()
         return Artifact(self.artifacts, manifest)
+
+    def _hashed(self) -> dict[str, FileRecord]:
+        store, start = self.artifacts.store, len(self.prefix) + 1
+        return {e.path[start:]: FileRecord(size=e.size, sha256=store.sha256(e.path)) for e in store.files(self.prefix)}
 
     def discard(self) -> None:
         """Remove what this attempt wrote."""
         self.artifacts.store.delete(self.prefix)
 
     def _remove_lost_attempts(self) -> None:
-        for name in self.artifacts.store.folders(f"{ROOT}/{self.plan.id}"):
-            if name != self.attempt:
-                self.artifacts.store.delete(f"{ROOT}/{self.plan.id}/{name}")
+        """Remove what killed attempts left. In an object store a young one may be committing at this very moment."""
+        store = self.artifacts.store
+        before = time.time() - (0 if store.is_local else LIVE_S)
+        for name in store.folders(f"{ROOT}/{self.plan.id}"):
+            prefix = f"{ROOT}/{self.plan.id}/{name}"
+            if name != self.attempt and all(entry.modified <= before for entry in store.files(prefix)):
+                store.delete(prefix)
 
 
 @dataclass(frozen=True)
@@ -224,26 +250,31 @@ class Artifact:
             return folder
         folder = self.artifacts.cache / self.id / self.manifest.attempt
         for name, record in self.manifest.files.items():
-            if not (folder / name).is_file() or (folder / name).stat().st_size != record.size:
-                store.get(f"{self.prefix}/{name}", folder / name)
-            self._check(folder / name, name, record)
+            if not _matches(folder / name, record):  # not there yet, or damaged in the cache
+                self._fetch(name, folder / name)
+                self._check(folder / name, name, record)
         return folder
 
     def verify(self) -> None:
         """Check every stored byte. Raises DamagedError naming the first bad file."""
         for name, record in self.manifest.files.items():
-            path = f"{self.prefix}/{name}"
-            if not self.artifacts.store.exists(path):
-                raise self._damaged(name, "is missing")
-            if self.artifacts.store.sha256(path) != record.sha256:
+            try:
+                found = self.artifacts.store.sha256(f"{self.prefix}/{name}")
+            except FileNotFoundError:
+                raise self._damaged(name, "is missing") from None
+            if found != record.sha256:
                 raise self._damaged(name, "does not match its SHA-256")
+
+    def _fetch(self, name: str, target: Path) -> None:
+        try:
+            self.artifacts.store.get(f"{self.prefix}/{name}", target)
+        except FileNotFoundError:
+            raise self._damaged(name, "is missing") from None
 
     def _check(self, path: Path, name: str, record: FileRecord) -> None:
         if not path.is_file():
             raise self._damaged(name, "is missing")
-        if path.stat().st_size != record.size or sha256_of(path) != record.sha256:
-            if not self.artifacts.store.is_local:
-                path.unlink()  # a damaged copy in the cache is fetched again next time
+        if not _matches(path, record):
             raise self._damaged(name, "does not match its SHA-256")
 
     def _damaged(self, name: str, how: str) -> DamagedError:
@@ -251,6 +282,10 @@ class Artifact:
             f"{self.id} is damaged: {name} {how}.",
             f"Delete {self.artifacts.store.uri}/{ROOT}/{self.id} and run the same command again: it is made anew.",
         )
+
+
+def _matches(path: Path, record: FileRecord) -> bool:
+    return path.is_file() and path.stat().st_size == record.size and sha256_of(path) == record.sha256
 
 
 @dataclass(frozen=True)
