@@ -1,0 +1,65 @@
+"""The stages as verbs. Each reads the recipe and calls one function; a stage whose inputs did not change is skipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from novelray.cli.options import Overrides, RecipeArgument
+
+PANEL = "Stages"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs."""
+    for verb in (corpus, plan, train, tune, evaluate, serve, deploy, run):
+        app.command(rich_help_panel=PANEL)(verb)
+
+
+def corpus(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Books to clean chapters and packed rows, with a report."""
+    _run("corpus", recipe, overrides)
+
+
+def plan(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Is there enough text, will it fit, how long will it take?"""
+    _run("plan", recipe, overrides)
+
+
+def train(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Train and register the model; goes on from the last commit after a crash."""
+    _run("train", recipe, overrides)
+
+
+def tune(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Search for better hyper-parameters and write the winning recipe."""
+    _run("tune", recipe, overrides)
+
+
+def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Score the model on what it was not trained on."""
+    _run("evaluate", recipe, overrides)
+
+
+def serve(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Serve the model on an OpenAI-compatible endpoint until Ctrl-C."""
+    _run("serve", recipe, overrides)
+
+
+def deploy(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Put the endpoint on the running cluster (RAY_ADDRESS) and return."""
+    _run("deploy", recipe, overrides)
+
+
+def run(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """All stages, from the books to the endpoint."""
+    _run("run", recipe, overrides)
+
+
+def _run(stage: str, path: Path, overrides: list[str] | None, **options: Any) -> None:
+    from novelray.fleet.stages import run_stage
+    from novelray.recipe import load_recipe
+
+    run_stage(stage, load_recipe(path, overrides or ()), **options)

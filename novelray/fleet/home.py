@@ -1,0 +1,11 @@
+"""The user's own folder: names of clusters, logs of failures. `NOVELRAY_HOME`, else `~/.novelray`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """The folder, which may not exist yet."""
+    return Path(os.environ.get("NOVELRAY_HOME") or "~/.novelray").expanduser()
