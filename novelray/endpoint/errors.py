@@ -104,7 +104,8 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
         return ApiError(400, message, code="invalid_json").response()
     field = next((p for p in reversed(path) if p.isidentifier()), path[0])
     top = path[0]
-    message = f"{top if top == field else f'{top}.{field}'}: {first['msg']}."
+    what = str(first["msg"]).removeprefix("Value error, ")
+    message = f"{top if top == field else f'{top}.{field}'}: {what}."
     return ApiError(422, message, param=top, code="invalid_value").response()
 
 

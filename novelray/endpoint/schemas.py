@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from novelray.generate.protocol import Sampling
 
@@ -16,8 +16,18 @@ def _false_is_none(value: Any) -> Any:
     return None if value is False else value
 
 
+def _encodable(value: str) -> str:
+    """JSON can escape half of a surrogate pair, which is no character: tokenizers and answers would choke on it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("there is half a surrogate pair in it") from None
+    return value
+
+
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
+Words = Annotated[str, AfterValidator(_encodable)]
+Text = Annotated[Words, Field(min_length=1)]
 TokenIds = Annotated[list[Annotated[StrictInt, Field(ge=0, lt=2**31)]], Field(min_length=1)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 TokenKey = Annotated[str, Field(pattern=r"^\d{1,9}$")]
@@ -44,7 +54,7 @@ class SamplingFields(BaseModel):
     presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    stop: Words | Annotated[list[Words], Field(max_length=16)] | None = None
     logit_bias: Annotated[dict[TokenKey, Bias], Field(max_length=1024)] | None = None
     ignore_eos: bool | None = False
     n: Annotated[int, Field(ge=1, le=128)] | None = 1
@@ -116,14 +126,14 @@ class ContentPart(BaseModel):
     """A part of a message. Only text is understood."""
 
     type: Literal["text"]
-    text: str
+    text: Words
 
 
 class ChatMessage(BaseModel):
     """One message; `developer` is another word for `system`."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[ContentPart] | None = None
+    content: Words | list[ContentPart] | None = None
 
     def plain(self) -> dict[str, str]:
         """The message as the engine takes it."""
@@ -152,7 +162,7 @@ class TokenizeRequest(BaseModel):
     """`POST /v1/tokenize`: count before you send."""
 
     model: str | None = None
-    prompt: str | None = None
+    prompt: Words | None = None
     messages: list[ChatMessage] | None = None
 
 

@@ -1,0 +1,120 @@
+"""Keys: who gets in, what is stored, who can read the files."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+import pytest
+from endpoint_server import ScriptedEngine
+
+from novelray.endpoint.keys import KeyStore, default_url, ensure_key
+from novelray.errors import NovelRayError, StorageError
+
+
+@pytest.fixture
+def keys(tmp_path):
+    store = KeyStore(default_url(tmp_path / "home"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def guarded(start, keys):
+    with start(ScriptedEngine(), keys=keys) as client:
+        yield client
+
+
+def test_a_request_without_a_valid_key_is_401_before_its_body_is_looked_at(guarded):
+    for headers in ({}, {"Authorization": "Bearer nr-wrong"}, {"Authorization": "Basic eA=="}, {"Authorization": "x"}):
+        response = guarded.post("/v1/completions", content=b"{", headers=headers)
+        assert response.status_code == 401
+        assert response.json()["error"]["code"] in ("invalid_api_key", "missing_api_key")
+        assert guarded.get("/v1/models", headers=headers).status_code == 401
+        assert guarded.get("/anything/else", headers=headers).status_code == 401
+
+
+def test_a_valid_key_gets_in_and_a_revoked_one_no_longer(guarded, keys):
+    secret, record = keys.create("ada")
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert guarded.post("/v1/completions", json={"prompt": "a"}, headers=headers).status_code == 200
+    keys.revoke(record.id)
+    assert guarded.post("/v1/completions", json={"prompt": "a"}, headers=headers).status_code == 401
+
+
+def test_probes_need_no_key(guarded):
+    assert guarded.get("/health").status_code == 200
+    assert guarded.get("/ready").status_code == 200
+
+
+def test_strange_bytes_in_the_header_are_a_wrong_key(guarded):
+    response = guarded.get("/v1/models", headers={"Authorization": b"Bearer \xff\xfe\x80"})
+    assert response.status_code == 401
+
+
+def test_a_key_database_that_does_not_answer_is_503(guarded, keys, monkeypatch):
+    def down(_):
+        raise StorageError("postgresql://user:secret@db is down")
+
+    monkeypatch.setattr(keys, "verify", down)
+    response = guarded.get("/v1/models", headers={"Authorization": "Bearer nr-x"})
+    assert response.status_code == 503
+    assert "secret" not in response.text
+
+
+def test_only_the_digest_of_a_key_is_stored(keys, tmp_path):
+    secret, _ = keys.create("ada")
+    assert secret.startswith("nr-")
+    assert len(secret) == 3 + 43
+    rows = sqlite3.connect(tmp_path / "home" / "keys.db").execute("select * from api_keys").fetchall()
+    assert secret not in repr(rows)
+    assert secret.removeprefix("nr-").encode() not in (tmp_path / "home" / "keys.db").read_bytes()
+
+
+def test_the_key_files_can_be_read_by_their_owner_only(tmp_path):
+    home = tmp_path / "home"
+    ensure_key(home)
+    assert (home / "keys.db").stat().st_mode & 0o777 == 0o600
+    assert (home / "api-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_first_serve_makes_a_key_and_the_second_does_not(tmp_path):
+    secret = ensure_key(tmp_path)
+    assert (tmp_path / "api-key").read_text().strip() == secret
+    assert ensure_key(tmp_path) is None
+    store = KeyStore(default_url(tmp_path))
+    assert store.verify(secret).name == "default"
+    store.revoke("default")
+    store.close()
+    assert ensure_key(tmp_path) not in (None, secret)
+
+
+def test_a_good_key_does_not_ask_the_database_each_time_and_a_revoked_one_is_found_out(tmp_path):
+    server, admin = KeyStore(default_url(tmp_path), cache_s=0.2), KeyStore(default_url(tmp_path))
+    secret, record = admin.create("ada")
+    assert server.verify(secret) == record
+    assert server.cached(secret) == record
+    admin.revoke("ada")
+    time.sleep(0.25)
+    assert server.cached(secret) is None
+    assert server.verify(secret) is None
+
+
+def test_revoking_what_is_not_there_says_so(keys):
+    with pytest.raises(NovelRayError, match="bob"):
+        keys.revoke("bob")
+
+
+def test_all_keys_are_listed_without_their_secrets(keys):
+    keys.create("ada")
+    secret, _ = keys.create("bob")
+    keys.revoke("ada")
+    listed = keys.all()
+    assert {(r.name, r.revoked is None) for r in listed} == {("ada", False), ("bob", True)}
+    assert secret not in repr(listed)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuch://x/y", "sqlite:////proc/keys.db"])
+def test_a_bad_database_url_is_an_error_of_ours(url):
+    with pytest.raises(NovelRayError):
+        KeyStore(url)
