@@ -38,7 +38,8 @@ def test_a_client_that_leaves_a_stream_frees_its_slots_at_once(start, n):
     engine = ScriptedEngine(pause_s=0.01)
     with start(engine) as client:
         with client.stream("POST", "/v1/completions", json={**ENDLESS, "n": n, "stream": True}) as response:
-            next(response.iter_lines())
+            lines = response.iter_lines()  # held: the response closes with it
+            next(lines)
             assert len(engine.running) == n
         until(lambda: not engine.running, 1)
         assert engine.closed == engine.started == n
