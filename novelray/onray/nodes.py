@@ -58,7 +58,7 @@ def _look_on(node: str) -> Any:
 
 
 def _look(name: str, storage: StorageSection | None, expected: dict[str, str]) -> NodeReport:
-    usage = shutil.disk_usage(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[union-attr]
+    usage = shutil.disk_usage(ray._private.worker._global_node.get_session_dir_path())  # type: ignore[attr-defined]
     problem = probe(Store(storage.root, storage.endpoint)) if storage else None
     here = versions()
     differ = [f"{n} {here.get(n, 'missing')} (driver: {v})" for n, v in expected.items() if here.get(n) != v]
