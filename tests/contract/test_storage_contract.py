@@ -465,3 +465,14 @@ def test_trace_walks_from_a_model_to_the_books(artifacts):
         (3, "红楼梦", "sha-of-the-book", False),
         (1, "base", "digest-of-a-base", False),
     ]
+
+
+def test_a_commit_whose_files_the_winner_removes_meanwhile_adopts_the_winner(tmp_path):
+    class Overtaken(Store):
+        def sha256(self, path):
+            made(Artifacts(Store(str(tmp_path))), text=b"the winner")
+            return super().sha256(path)
+
+    late = Artifacts(Overtaken(str(tmp_path))).begin(PLAN)
+    late.write("a", b"late")
+    assert late.commit().read("chapters/0.parquet") == b"the winner"
