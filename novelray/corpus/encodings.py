@@ -1,0 +1,222 @@
+"""Bytes to text: the encodings in which novels are found, tried in the order that does not mistake one for another.
+
+Byte-order marks, strict UTF-8 (also cut inside its last character), UTF-16 without a mark, GB18030 and Big5 scored by
+how many of their characters are common ones, then single-byte encodings and whatever charset-normalizer proposes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from functools import cache
+
+SAMPLE = 20_000  # characters looked at in each of three places when a candidate is scored
+PLAUSIBLE = 0.85  # share of the non-ASCII characters that are common ones, below which a candidate is not believed
+DAMAGE = 0.001  # share of undecodable bytes up to which a file still counts as UTF-8
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with UTF-16's
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BINARY = (
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a zip archive (EPUB, DOCX, ...)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x7fELF", "a program"),
+)
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_HANZI = re.compile(r"[\u3400-\u9fff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+class Unreadable(Exception):
+    """A file that is no readable text, which is quarantined; no error of the stage. `reason` is one line for people."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A file's text. `tail_bytes`: bytes of a last character cut off; `replaced`: undecodable places, now U+FFFD."""
+
+    text: str
+    encoding: str
+    tail_bytes: int = 0
+    replaced: int = 0
+
+
+def decode(data: bytes, encoding: str = "auto") -> Decoded:
+    """Text of `data`. Raises Unreadable with the reason; LookupError when `encoding` is no encoding's name."""
+    if not data.strip():
+        raise Unreadable("the file is empty")
+    for magic, what in _BINARY:
+        if data.startswith(magic):
+            raise Unreadable(f"the file is {what}, not text")
+    found = _detect(data) if encoding == "auto" else _forced(data, encoding)
+    return _checked(found)
+
+
+def _checked(found: Decoded) -> Decoded:
+    """Refuse what decodes but is no text."""
+    if "\x00" in found.text:
+        raise Unreadable(f"the file has NUL characters (read as {found.encoding})")
+    controls = len(_CONTROL.findall(found.text))
+    if controls > 8 + len(found.text) // 1000:
+        raise Unreadable(f"the file is binary: {controls} control characters (read as {found.encoding})")
+    if not found.text.strip("\ufeff\ufffd \t\r\n\u3000"):
+        raise Unreadable("the file is empty")
+    return found
+
+
+def _forced(data: bytes, encoding: str) -> Decoded:
+    name = codecs.lookup(encoding).name
+    try:
+        return Decoded(data.decode(name).removeprefix("\ufeff"), name)
+    except UnicodeDecodeError as error:
+        if _is_cut(data, error):
+            return Decoded(data[: error.start].decode(name).removeprefix("\ufeff"), name, len(data) - error.start)
+        raise Unreadable(f"the file is not {encoding}: byte {error.start} cannot be decoded") from None
+
+
+def _is_cut(data: bytes, error: UnicodeDecodeError) -> bool:
+    """Whether decoding failed only because the last character is incomplete."""
+    return len(data) - error.start < 4 and error.end == len(data) and error.start > 0
+
+
+def _detect(data: bytes) -> Decoded:
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _forced(data, encoding)
+    found = _utf8(data) or _wide(data) or _best_multibyte(data) or _damaged_utf8(data)
+    if found is None and b"\x00" in data:
+        raise Unreadable("the file is binary: it has NUL bytes and is not UTF-16")
+    found = found or _single_byte(data)
+    if found is None:
+        raise Unreadable("the encoding could not be recognised; set corpus.encoding if you know it")
+    return found
+
+
+def _utf8(data: bytes) -> Decoded | None:
+    if b"\x00" in data:
+        return None
+    try:
+        return Decoded(data.decode("utf-8"), "utf-8")
+    except UnicodeDecodeError as error:
+        if _is_cut(data, error):
+            return Decoded(data[: error.start].decode("utf-8"), "utf-8", len(data) - error.start)
+    return None
+
+
+def _wide(data: bytes) -> Decoded | None:
+    """UTF-16 that shows itself by NUL bytes on one side only: text with many ASCII characters or line ends."""
+    head = data[:200_000]
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if max(even, odd) < 1 or min(even, odd) > max(even, odd) // 20:
+        return None
+    found = _strict(data, "utf-16-le" if odd > even else "utf-16-be")
+    return found if found and _score(found.text) >= PLAUSIBLE else None
+
+
+def _best_multibyte(data: bytes) -> Decoded | None:
+    """The most plausible of the two-byte encodings, if any is plausible at all."""
+    if data.isascii() or b"\x00" in data:
+        return None
+    best, best_score = None, PLAUSIBLE
+    for encoding in ("gb18030", "cp950", "big5hkscs", "utf-16-le", "utf-16-be"):
+        found = _strict(data, encoding)
+        if found is None or not _has_hanzi(found.text):
+            continue
+        score = _score(found.text)
+        if score > best_score:
+            best, best_score = found, score
+    return best
+
+
+def _strict(data: bytes, encoding: str) -> Decoded | None:
+    name = "big5" if encoding == "cp950" else encoding
+    try:
+        return Decoded(data.decode(encoding), name)
+    except UnicodeDecodeError as error:
+        if _is_cut(data, error):
+            return Decoded(data[: error.start].decode(encoding), name, len(data) - error.start)
+    return None
+
+
+def _damaged_utf8(data: bytes) -> Decoded | None:
+    """UTF-8 with a few bad bytes; taken only when the good characters outnumber them by far."""
+    if b"\x00" in data:
+        return None
+    text = data.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    good = len(_NON_ASCII.findall(text)) - bad
+    return Decoded(text, "utf-8", replaced=bad) if bad <= DAMAGE * len(text) and good >= 20 * bad else None
+
+
+def _single_byte(data: bytes) -> Decoded | None:
+    """Mostly ASCII with some accents or curly quotes is cp1252 or Latin-1; the rest is charset-normalizer's."""
+    high = sum(data.count(byte) for byte in range(128, 256))
+    if high <= len(data) // 20:
+        name = "latin-1" if not re.search(rb"[\x80-\x9f]", data) else "cp1252"
+        try:
+            return Decoded(data.decode(name), name)
+        except UnicodeDecodeError:
+            pass
+    from charset_normalizer import from_bytes
+
+    start = next(i for i in range(len(data)) if data[i] > 127)
+    guess = from_bytes(data[max(0, start - 1000) : start + 100_000]).best()
+    return _strict(data, guess.encoding) if guess is not None else None
+
+
+def _has_hanzi(text: str) -> bool:
+    sample = _sample(text)
+    return len(_HANZI.findall(sample)) >= 0.1 * len(sample)
+
+
+def _score(text: str) -> float:
+    """Share of the sampled non-ASCII characters that a Chinese or Western text is likely to have."""
+    strange = _NON_ASCII.findall(_sample(text))
+    return sum(c in common_characters() for c in strange) / len(strange) if strange else 1.0
+
+
+def _sample(text: str) -> str:
+    if len(text) <= 3 * SAMPLE:
+        return text
+    middle = len(text) // 2
+    return text[:SAMPLE] + text[middle : middle + SAMPLE] + text[-SAMPLE:]
+
+
+@cache
+def common_characters() -> frozenset[str]:
+    """The first levels of GB 2312 (simplified) and Big5 (traditional), which hold the common Hanzi, and punctuation."""
+    found = set(map(chr, range(0xA0, 0x180)))
+    found |= set(map(chr, [*range(0x2010, 0x2040), *range(0x3000, 0x3020), *range(0xFF01, 0xFF5F)]))
+    for high in range(0xB0, 0xD8):
+        for low in range(0xA1, 0xFF):
+            found.update(bytes((high, low)).decode("gb2312", "ignore"))
+    for high in range(0xA4, 0xC7):
+        for low in (*range(0x40, 0x7F), *range(0xA1, 0xFF)):
+            found.update(bytes((high, low)).decode("big5", "ignore"))
+    return frozenset(found)
+
+
+def known_encoding(name: str) -> bool:
+    """Whether `corpus.encoding` can be this."""
+    if name == "auto":
+        return True
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except (LookupError, ValueError):
+        return False
