@@ -5,6 +5,7 @@
 #
 #   WORKERS=1        nodes beside the head
 #   CPUS=1           CPUs that each node offers (Ray does not bind them)
+#   OBJECTS_MB=512   shared memory that each node may fill with objects
 #   PORT=6379        first port to try for Ray itself; the next free one is taken
 #   DASHBOARD=8265   first port to try for the dashboard and the Jobs API
 #   NAME=local       under which `novelray submit --cluster NAME` knows it
@@ -15,7 +16,7 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 folder="${1:-${NOVELRAY_HOME:-$HOME/.novelray}/local}"
-workers="${WORKERS:-1}" cpus="${CPUS:-1}" name="${NAME:-local}"
+workers="${WORKERS:-1}" cpus="${CPUS:-1}" objects="$((${OBJECTS_MB:-512} << 20))" name="${NAME:-local}"
 python="${PYTHON:-$([ -x "$here/../../.venv/bin/python" ] && echo "$here/../../.venv/bin/python" || command -v python3)}"
 python="$(cd "$(dirname "$python")" && pwd)/$(basename "$python")"
 export PATH="$(dirname "$python"):$PATH" # a job's entrypoint says `python`: it has to be this one
@@ -62,7 +63,8 @@ echo "$temp" >"$folder/temp"
 node() { # node LOG ARGUMENTS...: start a Ray node in a session of its own; it stays with its pid as `ray start --block`
   local log="$folder/$1.log"
   shift
-  setsid nohup "$(dirname "$python")/ray" start --block --disable-usage-stats --num-cpus "$cpus" \
+  setsid nohup "$(dirname "$python")/ray" start --block --disable-usage-stats \
+    --num-cpus "$cpus" --object-store-memory "$objects" \
     --min-worker-port 0 --max-worker-port 0 --dashboard-agent-listen-port 0 "$@" >"$log" 2>&1 </dev/null &
   echo $! >>"$folder/pids"
 }
