@@ -43,7 +43,7 @@ def explain(error: ValidationError, where: str | Path) -> RecipeError:
     count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
     return RecipeError(
         f"The recipe {where} has {count}:\n" + "\n".join(f"  - {line}" for line in lines),
-        "Every key is explained in docs/recipe.md.",
+        "Every key is explained in docs/recipe.md and by: novelray recipe reference",
     )
 
 
