@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from endpoint_server import ScriptedEngine, running
+from support.endpoint import ScriptedEngine, running
 
 from novelray.endpoint.app import create_app
 from novelray.endpoint.settings import ServedModel, Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from endpoint_server import ScriptedEngine
+from support.endpoint import ScriptedEngine
 
 MODEL = "wuxia@0123456789ab"
 TEXT = "山雨欲来。"

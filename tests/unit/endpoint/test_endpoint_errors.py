@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from endpoint_server import ScriptedEngine, is_idle, post, raw, until
+from support.endpoint import ScriptedEngine, is_idle, post, raw, until
 
 CHAT = {"messages": [{"role": "user", "content": "a"}]}
 

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 import pytest
-from endpoint_server import ScriptedEngine
+from support.endpoint import ScriptedEngine
 
 from novelray.endpoint.keys import KeyStore, default_url, ensure_key
 from novelray.errors import NovelRayError, StorageError

@@ -6,7 +6,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from endpoint_server import ScriptedEngine, is_idle, until
+from support.endpoint import ScriptedEngine, is_idle, until
 
 ENDLESS = {"prompt": "a", "ignore_eos": True, "max_tokens": 100_000}
 

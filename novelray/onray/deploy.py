@@ -1,0 +1,237 @@
+"""Bring the endpoint up on Ray Serve, wait until it answers, and take it down again.
+
+The application itself is `serve.app:application`; it is named here as in a Serve config file, and not imported:
+`serve/` stands above the library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import logging
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ApplicationStatus
+
+from novelray.endpoint.keys import default_url
+from novelray.errors import CapacityError, ClusterError, ModelError
+from novelray.onray.replica import ReplicaSettings, resources
+from novelray.recipe.serve import ServeSection
+
+APPLICATION = "serve.app:application"
+NAME = "novelray"
+READY_S = 900.0
+"""Longest wait for the model to load; large ones are read from the network."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """An endpoint that answers."""
+
+    url: str
+    model: str
+
+
+def deploy(settings: ReplicaSettings, say: Say, ready_s: float = READY_S) -> Deployed:
+    """Start the endpoint, or replace the running one, and return once it answers. Ray must be connected.
+
+    Raises CapacityError when the port is taken or there is no room for the replicas, ModelError when the model does
+    not load, ClusterError when it takes longer than `ready_s` seconds.
+    """
+    quiet()
+    section = settings.serve
+    check_port(section)
+    settings = _placed(settings)
+    _warn(settings, say)
+    try:
+        serve.start(http_options={"host": section.host, "port": section.port, "request_timeout_s": None})
+        target = serve.RunTarget(_application(settings), name=NAME, route_prefix="/")
+        serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
+        raise ClusterError(f"Ray Serve did not start: {_last_line(str(error))}", "See: novelray doctor") from error
+    say(f"serve: loading {settings.version} on {section.replicas} × {settings.device}")
+    end = time.monotonic() + ready_s
+    _wait_running(end, say)
+    url = f"http://{_reachable(section.host)}:{section.port}"
+    _wait_http(url, end)
+    say(f"serve: {settings.version} answers at {url}/v1")
+    return Deployed(url, settings.version)
+
+
+def undeploy(say: Say, free_port: bool = False) -> None:
+    """Take the endpoint down: running generations get `drain_s` to finish. Nothing happens when there is none.
+
+    Serve's proxy keeps the port, for the next endpoint, unless `free_port` is set and nothing else is served.
+    """
+    quiet()
+    if _port_of_serve() is None:
+        return
+    if NAME in serve.status().applications:
+        say("serve: stopping; running generations may finish")
+        serve.delete(NAME, _blocking=False)
+        while NAME in serve.status().applications:
+            time.sleep(0.1)
+        say("serve: stopped")
+    if free_port and not serve.status().applications:
+        serve.shutdown()
+
+
+def check_port(section: ServeSection) -> None:
+    """Raises CapacityError when the port is not free. Our own proxy having it is fine."""
+    running = _port_of_serve()
+    if running is not None and running != section.port and not serve.status().applications:
+        serve.shutdown()  # it serves nothing, and only a new one can listen elsewhere
+        running = None
+    if running is None:
+        problem = port_problem(section.host, section.port)
+        if problem is not None:
+            hint = f"Choose another: --set serve.port={section.port + 1 if section.port < 65535 else 8000}"
+            raise CapacityError(f"Port {section.port} on {section.host} {problem}.", hint)
+    elif running != section.port:
+        raise CapacityError(
+            f"Ray Serve listens on port {running} of this cluster already, and serve.port is {section.port}.",
+            f"Use --set serve.port={running}, or stop what is served there first.",
+        )
+
+
+def port_problem(host: str, port: int) -> str | None:
+    """Why nothing can listen there, or None. The port is free again when this returns."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return "is in use by another program"
+        return f"cannot be listened on ({error.strerror or error})"
+    return None
+
+
+def quiet() -> None:
+    """Serve logs each step to the screen; ours go through `say`."""
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+
+
+def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str, float]) -> str:
+    """The device that all replicas get, `cpu` or `gpu`. Pure. Raises CapacityError when they do not fit.
+
+    `total`: what the cluster has; `free`: what of it the endpoint may use.
+    """
+    if device == "auto":
+        device = "gpu" if total.get("GPU", 0) >= replicas else "cpu"
+    for name, each in resources(device == "gpu").items():
+        have = int(free.get(name, 0) // each)
+        if have < replicas:
+            raise CapacityError(
+                f"{replicas} replica(s) of {each:.0f} {name} each were asked for, and the cluster has room for {have}.",
+                f"Set serve.replicas to {have}, or add nodes." if have else f"Free a {name}, or add nodes: ray status",
+            )
+    return device
+
+
+def _placed(settings: ReplicaSettings) -> ReplicaSettings:
+    """The settings with the device decided, and with room made certain: Serve itself would wait for ever."""
+    wanted = settings.serve.replicas
+    unused, own = ray.available_resources(), _own_resources()
+    free = {name: unused.get(name, 0.0) + own.get(name, 0.0) for name in {*unused, *own}}
+    device = room_for(wanted, settings.device, ray.cluster_resources(), free)
+    surge = all(unused.get(name, 0) >= each * wanted for name, each in resources(device == "gpu").items())
+    keys = settings.serve.keys or default_url()  # the replica's own home may be another one
+    section = settings.serve.model_copy(update={"keys": keys})
+    return settings.model_copy(update={"device": device, "surge": surge, "serve": section})
+
+
+def _own_resources() -> dict[str, float]:
+    """What replicas of an endpoint that is about to be replaced hold."""
+    if _port_of_serve() is None or NAME not in serve.status().applications:
+        return {}
+    held: dict[str, float] = {}
+    for deployment in serve.status().applications[NAME].deployments.values():
+        count = sum(deployment.replica_states.values())
+        held["CPU"] = held.get("CPU", 0.0) + count
+        held["GPU"] = held.get("GPU", 0.0) + count
+    total = ray.cluster_resources()
+    return {name: amount for name, amount in held.items() if total.get(name, 0)}
+
+
+def _warn(settings: ReplicaSettings, say: Say) -> None:
+    nodes = sum(1 for node in ray.nodes() if node["Alive"])
+    if settings.serve.require_key and nodes > 1 and str(settings.serve.keys).startswith("sqlite"):
+        say("serve: warning: the key database is a file, and other nodes do not see it; give serve.keys a database URL")
+    if not settings.serve.require_key and settings.serve.host not in ("127.0.0.1", "localhost", "::1"):
+        say(f"serve: warning: serve.require_key is off and {settings.serve.host} may be reached from elsewhere")
+
+
+def _application(settings: ReplicaSettings) -> Any:
+    module, _, name = APPLICATION.partition(":")
+    return getattr(importlib.import_module(module), name)(settings.model_dump(mode="json"))
+
+
+def _wait_running(end: float, say: Say) -> None:
+    told = ""
+    while time.monotonic() < end:
+        app = serve.status().applications.get(NAME)
+        message = _problem(app)
+        if app is not None and app.status == ApplicationStatus.RUNNING:
+            return
+        if app is not None and app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
+            with contextlib.suppress(Exception):
+                serve.delete(NAME)
+            raise ModelError(
+                f"The endpoint did not start: {_last_line(message)}", "Is the model whole, and does it fit?"
+            )
+        if message and message != told:
+            say(f"serve: {_last_line(message)}")
+            told = message
+        time.sleep(0.3)
+    raise ClusterError("The endpoint did not come up in time.", "See the state of its replicas with: serve status")
+
+
+def _problem(app: Any) -> str:
+    """What Serve says of the application's deployments, else of the application."""
+    if app is None:
+        return ""
+    return next((str(d.message) for d in app.deployments.values() if d.message), str(app.message))
+
+
+def _wait_http(url: str, end: float) -> None:
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{url}/ready", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise ClusterError(f"{url} does not answer.", "Does a firewall or proxy stand between? See: serve status")
+
+
+def _port_of_serve() -> int | None:
+    """The port on which Serve listens already in this cluster. Serve has no public way to ask."""
+    client = _get_global_client(raise_if_no_controller_running=False)
+    return None if client is None else int(client.http_config.port)
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+
+
+def _last_line(text: str) -> str:
+    """Serve passes whole tracebacks on; a person gets the line with the reason."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    reasons = [line for line in lines if "Error" in line.split(":")[0] and not line.startswith("File")]
+    return (reasons or lines or ["no reason given"])[-1][:300]
+
+
+__all__ = ["Deployed", "ReplicaSettings", "check_port", "deploy", "port_problem", "room_for", "undeploy"]

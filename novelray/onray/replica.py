@@ -1,0 +1,91 @@
+"""What one copy of the model is told, and the Ray Serve options that follow from it. Pure: no cluster is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from novelray.endpoint.settings import ServedModel, Settings
+from novelray.recipe.serve import ServeSection
+
+SPARE_REQUESTS = 64
+"""Requests that a replica takes beyond what its engine holds: lists of models, probes, and those we answer 429."""
+
+CONSTRUCTOR_TRIES = 2
+"""A model that did not load twice will not load the third time; Serve's own 20 tries would take minutes to say so."""
+
+
+class ReplicaSettings(BaseModel):
+    """Plain values, so that they also fit the `args` of a Serve config file (see serve/config.yaml)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_folder: Path
+    """A Hugging Face model folder, at the same path on every node."""
+
+    adapter_folder: Path | None = None
+    """A PEFT folder, merged into the base."""
+
+    version: str
+    """Immutable id on the wire: `name@digest`."""
+
+    aliases: tuple[str, ...] = ("latest",)
+    """The model also answers to its bare name and to `name@alias` for each of these."""
+
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """`auto`: a GPU per replica when the cluster has enough of them."""
+
+    threads: int | None = None
+    """Threads for computing on the CPU. Default: the cores of the node, shared evenly by the replicas."""
+
+    trust_remote_code: bool = False
+    serve: ServeSection = ServeSection()
+
+    surge: bool = False
+    """A new version starts beside the old one, which needs room for both; else the old one stops first."""
+
+    def endpoint(self) -> Settings:
+        """What the HTTP application is told."""
+        return Settings(
+            models=(ServedModel.of(self.version, self.aliases),),
+            max_tokens_default=self.serve.max_tokens_default,
+            max_body_bytes=self.serve.max_body_bytes,
+        )
+
+
+def deployment_options(settings: ReplicaSettings) -> dict[str, Any]:
+    """Options of the Serve deployment. Serve's defaults are for short requests; texts run for minutes."""
+    held = settings.serve.max_batch + settings.serve.max_queue
+    return {
+        "num_replicas": settings.serve.replicas,
+        # Above what the engine holds, so that the engine's own bounded queue answers 429 and nothing waits unseen.
+        "max_ongoing_requests": held + SPARE_REQUESTS,
+        # What does not even fit there is turned away by the proxy in the same way.
+        "max_queued_requests": held + SPARE_REQUESTS,
+        "backpressure_config": {"status_code": 429, "retry_after_s": 5},
+        "graceful_shutdown_timeout_s": float(settings.serve.drain_s),
+        "graceful_shutdown_wait_loop_s": 0.5,
+        "health_check_period_s": 10.0,
+        "health_check_timeout_s": 60.0,
+        "max_constructor_retry_count": CONSTRUCTOR_TRIES,
+        "max_surge_percent": 100 if settings.surge else 0,
+        "ray_actor_options": {**_actor(settings), "runtime_env": {"env_vars": _environment()}},
+        "logging_config": {"enable_access_log": False},
+    }
+
+
+def resources(gpu: bool) -> dict[str, float]:
+    """What one replica reserves. The CPU share is small on purpose: other stages must still find room."""
+    return {"CPU": 1.0, "GPU": 1.0} if gpu else {"CPU": 1.0}
+
+
+def _actor(settings: ReplicaSettings) -> dict[str, float]:
+    assert settings.device != "auto", "decided by deploy(), which sees the cluster"
+    found = resources(settings.device == "gpu")
+    return {"num_cpus": found["CPU"], "num_gpus": found.get("GPU", 0.0)}
+
+
+def _environment() -> dict[str, str]:
+    return {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
