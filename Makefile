@@ -59,11 +59,13 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.runtime: $(VENV)/.created pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e .
+	@echo 'Installing what runs into $(VENV) (once; a few minutes)'
+	$(BIN)/pip install -qq -c constraints.txt -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.created pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
+	@echo 'Installing what runs and what tests into $(VENV) (once; a few minutes)'
+	$(BIN)/pip install -qq -c constraints.txt -e ".[dev]"
 	touch $(VENV)/.runtime $@
 
 constraints:

@@ -13,6 +13,7 @@ from novelray.recipe import Recipe, dump_recipe, load_recipe
 from novelray.recipe.compatibility import RULES
 from novelray.recipe.explain import all_keys
 from novelray.recipe.reference import SCHEMA_HINT, json_schema, main, markdown
+from novelray.recipe.yamlfile import parse
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = sorted((ROOT / "jobs" / "recipes").glob("*.yaml"))
@@ -48,7 +49,7 @@ def test_every_rule_is_on_the_page_without_placeholders():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_recipes_load_and_pass_the_json_schema(path):
     load_recipe(path)
-    VALIDATOR.validate(yaml.safe_load(path.read_text("utf-8")))
+    VALIDATOR.validate(parse(path.read_text("utf-8")))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
