@@ -10,6 +10,7 @@ from novelray.errors import ModelError
 from novelray.models.adapters import merge
 from novelray.models.scratch import scratch_config
 from novelray.models.source import checked_folder, digest_of_source
+from novelray.shards.tokenizer import load_tokenizer
 from novelray.storage import Artifacts
 
 if TYPE_CHECKING:
@@ -18,21 +19,6 @@ if TYPE_CHECKING:
 
 BASE_FILE = "base.json"
 """In an adapter's folder: {"source", "digest"} of the base it belongs to."""
-
-
-def load_tokenizer(folder: Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
-    """The tokenizer in a Hugging Face folder. Raises ModelError when there is none."""
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=trust_remote_code
-        )
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{folder} has no tokenizer that loads: {str(error).splitlines()[0]}", "Add its tokenizer files."
-        ) from None
-    return tokenizer
 
 
 def load_model(
@@ -85,7 +71,7 @@ def load_for_serving(
     if adapter_folder is not None:
         model = merge(model, adapter_folder)
     moved: Any = model.eval().to(torch.device(device))
-    return moved, load_tokenizer(adapter_folder or base_folder, trust_remote_code)
+    return moved, load_tokenizer(adapter_folder or base_folder)
 
 
 def from_folder(folder: Path, dtype: torch.dtype, trust_remote_code: bool = False) -> PreTrainedModel:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 import ray.train
@@ -17,8 +18,11 @@ from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, Wo
 from novelray.errors import CancelledError, CapacityError, GaveUpError, NovelRayError
 from novelray.recipe.scaling import ScalingSection
 from novelray.storage import Artifact
+from novelray.telemetry.bar import progress_bar
+from novelray.telemetry.control import forwarding, request_cancel
 from novelray.train.job import Job, Place
 
+Result = TypeVar("Result")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # a finished or lost worker is seen sooner
 
 
@@ -69,17 +73,51 @@ def train(job: Job, say: Callable[[str], None]) -> Artifact:
         say(f"{job.stage.name}: nothing changed, using {found.id}")
         return found
     layout = layout_for(job.scaling, ray.cluster_resources())
-    job.artifacts.store.delete(job.cancel_marker)
+    store = job.artifacts.store
+    with forwarding(store, job.run), progress_bar(store, job.run, job.stage.name):
+        _with_retries(job, layout, say)
+    artifact = job.artifacts.get(job.plan.id)
+    say(f"{job.stage.name}: {_summary(artifact)} → {artifact.id}")
+    return artifact
+
+
+def _summary(artifact: Artifact) -> str:
+    counts = artifact.counts
+    loss = counts["validation_loss"]
+    held_out = "" if loss is None else f", held-out loss {loss:.4f}"
+    return f"{counts['method']} to step {counts['step']}{held_out}"
+
+
+def _with_retries(job: Job, layout: Layout, say: Callable[[str], None]) -> None:
     for attempt in range(job.scaling.retries + 1):
-        cause = _attempt(job, layout)
+        cause = _in_thread(lambda: _attempt(job, layout), lambda: _cancel(job, say))
         if cause is None:
-            return job.artifacts.get(job.plan.id)
+            return
         if attempt < job.scaling.retries:
             say(f"{job.stage.name}: {cause} Going on from the last commit ({attempt + 1} of {job.scaling.retries}).")
     raise GaveUpError(
         f"Stage {job.stage.name!r} failed {job.scaling.retries + 1} times; last: {cause}",
         "What was committed is kept. Look at the workers' logs, then run the same command again.",
     )
+
+
+def _cancel(job: Job, say: Callable[[str], None]) -> None:
+    say(f"{job.stage.name}: committing, then stopping (Ctrl-C again to stop at once).")
+    request_cancel(job.artifacts.store, job.run)
+
+
+def _in_thread(work: Callable[[], Result], on_interrupt: Callable[[], None]) -> Result:
+    """Run `work` beside the main thread, which is left free for Ctrl-C: the first asks politely, the second stops.
+
+    Ray Train would answer Ctrl-C by killing the workers, and the steps since the last commit would be lost.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="train") as pool:
+        future = pool.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            on_interrupt()
+            return future.result()
 
 
 def _attempt(job: Job, layout: Layout) -> str | None:

@@ -43,7 +43,10 @@ class Journal:
         """Add a line. Values must be JSON (numbers, strings, lists)."""
         event: Event = {"time": round(time.time(), 3), "kind": kind, **values}
         self._lines.append(json.dumps(event, ensure_ascii=False))
-        self._latest = {**(self._latest or {}), **event}
+        if kind == "validation":  # beside the training loss in the progress file, not over it
+            self._latest = {**(self._latest or {}), "time": event["time"], "validation_loss": event["loss"]}
+        else:
+            self._latest = {**(self._latest or {}), **event}
         if self._mirror is not None:
             self._mirror(event)
 

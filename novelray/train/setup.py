@@ -11,10 +11,11 @@ import torch
 from novelray.checkpoints.commit import Commit, latest
 from novelray.errors import TrainError
 from novelray.models.adapters import add_lora
-from novelray.models.load import load_model, load_tokenizer
+from novelray.models.load import load_model
 from novelray.recipe.train import StageSection
 from novelray.shards.order import RowOrder
-from novelray.shards.rows import Rows
+from novelray.shards.rows import Rows, open_rows
+from novelray.shards.tokenizer import load_tokenizer
 from novelray.train.engine import build_engine, build_optimizer, deepspeed_config
 from novelray.train.job import Job, Place
 from novelray.train.objective import NextTokenLoss
@@ -42,7 +43,7 @@ class Ready:
 def prepare(job: Job, place: Place, say: Any) -> Ready:
     """Load rows and model, take up the newest good commit, build the engine."""
     shards = job.artifacts.get(job.shards).local()
-    rows, heldout = rows_of(shards, "train"), rows_of(shards, "heldout")
+    rows, heldout = open_rows(shards, "train"), open_rows(shards, "heldout")
     if rows is None:
         raise TrainError(f"{job.shards} has no training rows.", "Is everything held out? See corpus.heldout.")
     order = RowOrder(len(rows), job.stage.global_batch, job.seed)
@@ -58,13 +59,6 @@ def prepare(job: Job, place: Place, say: Any) -> Ready:
     if commit is not None:
         load_optimizer(commit, engine, parameters, bf16)
     return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16)
-
-
-def rows_of(shards: Path, split: str) -> Rows | None:
-    """The rows of a split, or None when it has none."""
-    files = sorted((shards / split).glob("*.arrow"))
-    rows: Rows | None = Rows(files) if files else None
-    return rows if rows is not None and len(rows) else None
 
 
 def total_steps(stage: StageSection, order: RowOrder) -> int:
@@ -84,7 +78,7 @@ def wants_bf16(stage: StageSection, place: Place) -> bool:
 
 def build_model(job: Job, bf16: bool) -> PreTrainedModel:
     """The model that the stage trains: the source, with fresh adapters for LoRA."""
-    tokenizer = load_tokenizer(folder_of(job.tokenizer, job), job.model.trust_remote_code)
+    tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
     dtype = torch.bfloat16 if bf16 else torch.float32
     model = load_model(
         job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,

@@ -95,7 +95,7 @@ def _write_base(folder: Path, source: str) -> None:
 
 def _copy_tokenizer(job: Job, folder: Path) -> None:
     """The tokenizer goes with every model: a version is complete in itself."""
-    from novelray.models.load import load_tokenizer
+    from novelray.shards.tokenizer import load_tokenizer
     from novelray.train.setup import folder_of
 
-    load_tokenizer(folder_of(job.tokenizer, job), job.model.trust_remote_code).save_pretrained(str(folder))
+    load_tokenizer(folder_of(job.tokenizer, job)).save_pretrained(str(folder))

@@ -1,0 +1,86 @@
+"""Evaluation on the cluster: one task scores one model, on a GPU where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from novelray.corpus import chapters
+from novelray.errors import NovelRayError
+from novelray.onray.errors import from_ray
+from novelray.recipe import Recipe
+from novelray.storage import Artifact, Plan
+from novelray.train.job import Job
+
+STAGE_VERSION = 1
+
+
+def evaluate(recipe: Recipe, corpus: Artifact, job: Job, say: Callable[[str], None]) -> Artifact:
+    """Scores of a stage's model before and after, on the held-out chapters of the stage's books."""
+    artifacts = job.artifacts
+    model = artifacts.get(job.plan.id)
+    section = {**recipe.evaluate.identity(), "seed": recipe.seed}
+    plan = Plan("evaluation", STAGE_VERSION, {"model": model.id, "shards": job.shards, "corpus": corpus.id}, section)
+    found = artifacts.find(plan.id)
+    if found is not None:
+        say(f"evaluate: nothing changed, using {found.id} ({_line(found.counts)})")
+        return found
+    prompts = prompts_of(corpus, job.stage.books, recipe.evaluate.samples, recipe.evaluate.prompt_chars)
+    gpu = 1 if ray.cluster_resources().get("GPU", 0) else 0
+    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)) if not gpu else 1)
+    task = ray.remote(num_cpus=min(cpus, 8), num_gpus=gpu, max_retries=2)(_score)
+    scores: dict[str, Any] = {}
+    try:
+        for when, source in (("before", job.source), ("after", f"artifact:{model.id}")):
+            scores[when] = ray.get(task.remote(recipe, job, source, prompts, bool(gpu)))
+    except ray.exceptions.RayError as error:
+        raise from_ray(error, "evaluate") from error
+    draft = artifacts.begin(plan)
+    draft.write_json("scores.json", scores)
+    counts = {when: {k: v for k, v in score.items() if k != "samples"} for when, score in scores.items()}
+    artifact = draft.commit(counts)
+    say(f"evaluate: {_line(artifact.counts)} → {artifact.id}")
+    return artifact
+
+
+def prompts_of(corpus: Artifact, books: tuple[str, ...], count: int, chars: int) -> list[str]:
+    """Openings of held-out chapters of the matching books, spread evenly over them.
+
+    Raises NovelRayError when nothing is held out.
+    """
+    held_out = chapters(corpus, "heldout", books, columns=["text"])
+    openings = [text[:chars] for batch in held_out for text in batch.column("text").to_pylist()]
+    if not openings:
+        raise NovelRayError("No chapter of these books is held out.", "Raise corpus.heldout.share above 0.")
+    step = max(1, len(openings) // count)
+    return openings[::step][:count]
+
+
+def _score(recipe: Recipe, job: Job, source: str, prompts: list[str], gpu: bool) -> dict[str, Any]:
+    import torch
+
+    from novelray.evaluate.score import score
+    from novelray.models.load import load_model
+    from novelray.shards.rows import open_rows
+    from novelray.shards.tokenizer import load_tokenizer
+    from novelray.train.setup import folder_of
+
+    tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
+    dtype = torch.bfloat16 if gpu else torch.float32
+    model = load_model(
+        source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
+        trust_remote_code=job.model.trust_remote_code,
+    )  # fmt: skip
+    rows = open_rows(job.artifacts.get(job.shards).local(), "heldout")
+    if rows is None:
+        raise NovelRayError(f"{job.shards} has no held-out rows.", "Raise corpus.heldout.share above 0.")
+    moved: Any = model.eval().to("cuda" if gpu else "cpu")  # type: ignore[arg-type]
+    return score(moved, tokenizer, rows, prompts, recipe.evaluate, recipe.seed)
+
+
+def _line(counts: dict[str, Any]) -> str:
+    before, after = counts["before"], counts["after"]
+    names = ["perplexity", *(k for k in after if k.startswith(("rep_", "distinct_")))]
+    return " · ".join(f"{n.replace('_', '-')} {before[n]:g} → {after[n]:g}" for n in names if n in before)

@@ -1,0 +1,183 @@
+"""The stages in the order in which the data flows. One function per verb; each finds out what is there already.
+
+Every function takes the recipe and `say`, which tells a person in one line what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from novelray.errors import NovelRayError
+from novelray.models.source import digest_of_source, resolve
+from novelray.onray import session
+from novelray.recipe import Recipe
+from novelray.recipe.train import StageSection
+from novelray.registry import Registry, Version
+from novelray.shards.tokenizer import digest_of_tokenizer
+from novelray.storage import Artifact, Artifacts, Plan, Store
+from novelray.train.job import Job
+
+Say = Callable[[str], None]
+TRAIN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to: the corpus, and per stage its job and its model."""
+
+    corpus: Artifact
+    jobs: tuple[Job, ...]
+    models: tuple[Artifact, ...]
+
+
+def open_artifacts(recipe: Recipe) -> Artifacts:
+    """The artifacts in the recipe's storage."""
+    cache = Path(recipe.storage.cache) if recipe.storage.cache else None
+    return Artifacts(Store(recipe.storage.root, recipe.storage.endpoint), cache)
+
+
+def corpus(recipe: Recipe, say: Say) -> Artifact:
+    """Books to clean chapters and a report."""
+    from novelray.onray.corpus import build_corpus
+
+    artifact = build_corpus(recipe, open_artifacts(recipe), say)
+    say(f"corpus: report at {artifact.uri}/report.json")
+    return artifact
+
+
+def train(recipe: Recipe, say: Say) -> Version:
+    """Everything up to a registered model."""
+    with session.session():
+        return register(recipe, _train(recipe, say), None, say)
+
+
+def evaluate(recipe: Recipe, say: Say) -> Artifact:
+    """Scores of the model, trained first where it has to be."""
+    with session.session():
+        return _evaluate(recipe, _train(recipe, say), say)
+
+
+def tune(recipe: Recipe, say: Say) -> Any:
+    """The search over the last stage."""
+    from novelray.onray.tune import search
+
+    with session.session():
+        trained = _train(recipe, say, stages=len(recipe.train.resolved()) - 1)
+        job = _next_job(recipe, open_artifacts(recipe), trained, say)
+        return search(recipe, job, say)
+
+
+def _train(recipe: Recipe, say: Say, stages: int | None = None) -> Trained:
+    """Corpus, tokenizer, and then shards and model of each stage (or of the first `stages`)."""
+    from novelray.onray.corpus import build_corpus
+
+    artifacts = open_artifacts(recipe)
+    source_of(recipe, artifacts)  # a base that is not there is told before an hour of work, not after
+    trained = Trained(build_corpus(recipe, artifacts, say), (), ())
+    for _ in recipe.train.resolved()[:stages]:
+        from novelray.onray.train import train as train_stage
+
+        job = _next_job(recipe, artifacts, trained, say)
+        model = train_stage(job, say)
+        trained = Trained(trained.corpus, (*trained.jobs, job), (*trained.models, model))
+    return trained
+
+
+def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) -> Job:
+    """The job of the stage after those that are trained: its tokenizer, its shards, what it starts from."""
+    from novelray.onray.shards import build_shards
+
+    stage = recipe.train.resolved()[len(trained.jobs)]
+    source = f"artifact:{trained.models[-1].id}" if trained.models else source_of(recipe, artifacts)
+    if trained.jobs:
+        tokenizer = trained.jobs[-1].tokenizer
+    else:
+        tokenizer = _tokenizer(recipe, artifacts, trained.corpus, source, say)
+    kind, _, value = tokenizer.partition(":")
+    folder = Path(value) if kind == "folder" else artifacts.get(value).local()
+    digest = digest_of_tokenizer(folder)
+    shards = build_shards(recipe, artifacts, trained.corpus, folder, digest, stage.books, say)
+    return job_for(recipe, artifacts, stage, source, tokenizer, shards)
+
+
+def job_for(
+    recipe: Recipe, artifacts: Artifacts, stage: StageSection, source: str, tokenizer: str, shards: Artifact
+) -> Job:
+    """The job of one stage. Its identity: rows, start, hyper-parameters, seed; never where it runs."""
+    limit = recipe.model.position_limit or max(2048, 4 * recipe.shards.context)
+    hyper = {k: v for k, v in stage.identity().items() if k not in ("books", "name")}
+    section = {"train": hyper, "seed": recipe.seed}
+    if source.startswith("scratch:"):
+        section["position_limit"] = limit
+    return Job(
+        plan=Plan("model", TRAIN_VERSION, {"shards": shards.id, "base": digest_of_source(source)}, section),
+        artifacts=artifacts,
+        stage=stage,
+        scaling=recipe.scaling,
+        model=recipe.model,
+        telemetry=recipe.telemetry,
+        seed=recipe.seed,
+        source=source,
+        shards=shards.id,
+        tokenizer=tokenizer,
+        context=recipe.shards.context,
+        position_limit=limit,
+        checkpoint_every=recipe.train.checkpoint_every,
+        keep_checkpoints=recipe.train.keep_checkpoints,
+    )
+
+
+def source_of(recipe: Recipe, artifacts: Artifacts) -> str:
+    """What the first stage starts from (see models/source.py). Raises ModelError when it is not there."""
+    base = recipe.model.base
+    if "@" in base:
+        return f"artifact:{Registry(artifacts.store).resolve(base).artifact}"
+    return resolve(recipe.model)
+
+
+def _tokenizer(recipe: Recipe, artifacts: Artifacts, books: Artifact, source: str, say: Say) -> str:
+    from novelray.onray.shards import build_tokenizer
+
+    if not source.startswith("scratch:"):
+        return source  # a model's folder holds its tokenizer
+    return f"artifact:{build_tokenizer(recipe, artifacts, books, say).id}"
+
+
+def _evaluate(recipe: Recipe, trained: Trained, say: Say) -> Artifact:
+    from novelray.onray.evaluate import evaluate as evaluate_stage
+
+    return evaluate_stage(recipe, trained.corpus, trained.jobs[-1], say)
+
+
+def register(recipe: Recipe, trained: Trained, evaluation: Artifact | None, say: Say) -> Version:
+    """The last stage's model as a version of the recipe's name, with the recipe's alias on it."""
+    registry, model = Registry(open_artifacts(recipe).store), trained.models[-1]
+    about: dict[str, Any] = {"recipe": recipe.name, "base": recipe.model.base}
+    if evaluation is not None:
+        about |= {"evaluation": evaluation.id, "scores": evaluation.counts["after"]}
+    version = registry.register(recipe.model_name, model.id, model.manifest.digest(), about)
+    registry.alias(recipe.model_name, recipe.registry.alias, version.digest)
+    say(f"registry: {version.id} is {recipe.model_name}@{recipe.registry.alias}")
+    return version
+
+
+def model_folders(artifacts: Artifacts, model: Artifact) -> tuple[Path, Path | None]:
+    """(base folder, adapter folder or None) of a model artifact, local and verified."""
+    from novelray.models.load import base_of
+
+    folder = model.local()
+    if not (folder / "adapter_config.json").is_file():
+        return folder, None
+    kind, _, value = base_of(folder).partition(":")
+    if kind == "folder":
+        return Path(value), folder
+    base = artifacts.get(value)
+    below, nested = model_folders(artifacts, base)
+    if nested is not None:
+        raise NovelRayError(
+            f"{model.id} is an adapter on an adapter ({base.id}).", "Serve it merged: make the stage before it `full`."
+        )
+    return below, folder
