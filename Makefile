@@ -28,7 +28,7 @@ help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
 
 quickstart: $(VENV)/.runtime
-	$(BIN)/novelray quickstart --recipe $(RECIPE)
+	$(BIN)/novelray run $(RECIPE)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not gpu"
