@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 from novelray.generate.protocol import Engine
 from novelray.onray.replica import ReplicaSettings
+from novelray.storage import Artifacts, Store
 
 
 def load_engine(settings: ReplicaSettings) -> Engine:
-    """Load the model and start its engine. Raises ModelError when the folders hold no model that loads."""
+    """Load the model and start its engine. Raises ModelError or DamagedError when it cannot be read."""
     import torch
-    from novelray.generate.embedded import EmbeddedEngine
 
-    from novelray.models.load import load_for_serving
+    from novelray.generate.embedded import EmbeddedEngine
 
     if settings.device == "cpu":
         # Ray gives an actor as many threads as it reserved CPUs, which is one: far too few for a forward pass.
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // settings.serve.replicas))
-    device = "cuda" if settings.device == "gpu" else "cpu"
-    model, tokenizer = load_for_serving(
-        settings.base_folder, settings.adapter_folder, device, settings.trust_remote_code
-    )
+    model, tokenizer = _load(settings, "cuda" if settings.device == "gpu" else "cpu")
     engine: Engine = EmbeddedEngine(
         model, tokenizer, max_batch=settings.serve.max_batch, max_queue=settings.serve.max_queue
     )
     return engine
+
+
+def _load(settings: ReplicaSettings, device: str) -> tuple[Any, Any]:
+    """The model on its device, ready to generate, and its tokenizer."""
+    import torch
+
+    from novelray.models.load import load_model
+    from novelray.shards.tokenizer import load_tokenizer
+
+    storage = settings.storage
+    artifacts = Artifacts(Store(storage.root, storage.endpoint), Path(storage.cache) if storage.cache else None)
+    kind, _, value = settings.source.partition(":")
+    folder = artifacts.get(value).local() if kind == "artifact" else Path(value)
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    model: Any = load_model(settings.source, artifacts, dtype, trust_remote_code=settings.trust_remote_code)
+    return model.eval().to(device), load_tokenizer(folder)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from novelray.errors import NovelRayError, StorageError
-from novelray.generate.protocol import PromptTooLongError, QueueFullError
+from novelray.generate.protocol import PromptTooLongError, QueueFullError, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, StorageError):
         log.error("storage: %s", error.message)
         return ApiError(503, "The key database does not answer. Try again.", code="not_ready")
-    if isinstance(error, NovelRayError):
-        return ApiError(400, f"{error.message} {error.hint}".strip())
+    if isinstance(error, RequestError):
+        return ApiError(422, f"{error.message} {error.hint}".strip(), code="invalid_value")
     log.error("a request failed", exc_info=error)
     return ApiError(500, "The server failed on this request. It can be tried again.", code="internal_error")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from novelray.endpoint.settings import ServedModel, Settings
 from novelray.recipe.serve import ServeSection
+from novelray.recipe.storage import StorageSection
 
 SPARE_REQUESTS = 64
 """Requests that a replica takes beyond what its engine holds: lists of models, probes, and those we answer 429."""
@@ -22,11 +22,13 @@ class ReplicaSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base_folder: Path
-    """A Hugging Face model folder, at the same path on every node."""
+    source: str
+    """The model as in novelray/models/source.py: `artifact:ID` in the storage, or `folder:PATH` on every node.
 
-    adapter_folder: Path | None = None
-    """A PEFT folder, merged into the base."""
+    The base of an adapter is found by itself, and the adapter merged into it."""
+
+    storage: StorageSection = StorageSection()
+    """Where artifacts lie. Each node keeps a verified copy of what is remote."""
 
     version: str
     """Immutable id on the wire: `name@digest`."""

@@ -41,7 +41,7 @@ def server(folder, tmp_path_factory):
     engine = EmbeddedEngine(*load_for_serving(folder, None, "cpu"), max_batch=4, max_queue=4)
     keys = KeyStore(default_url(tmp_path_factory.mktemp("home")))
     secret, _ = keys.create("test")
-    with running(create_app(engine, Settings(models=(ServedModel.of(MODEL),)), keys)) as url:
+    with running(create_app(engine, Settings(models=(ServedModel.of(MODEL),), headers_after_s=0.1), keys)) as url:
         yield url, secret
 
 
@@ -183,7 +183,7 @@ def test_a_full_queue_is_429_and_the_clients_retries_get_through(server):
     url, key = server
     asked = {"model": MODEL, "prompt": "江湖", "max_tokens": 60, "extra_body": LONG}
     with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
-        streams = [client.completions.create(**{**asked, "max_tokens": 2000}, stream=True) for _ in range(8)]
+        streams = [client.completions.create(**{**asked, "max_tokens": 4000}, stream=True) for _ in range(8)]
         with pytest.raises(openai.RateLimitError) as caught:
             client.completions.create(**asked)
         wait = int(caught.value.response.headers["retry-after"])

@@ -35,7 +35,7 @@ def free_port() -> int:
 def settings(tmp_path_factory):
     folder = tiny_llama(tmp_path_factory.mktemp("tiny"))
     section = ServeSection(port=free_port(), max_batch=4, max_queue=4, max_body_bytes=100_000)
-    return ReplicaSettings(base_folder=folder, version=MODEL, threads=1, serve=section)
+    return ReplicaSettings(source=f"folder:{folder}", version=MODEL, threads=1, serve=section)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,9 @@ def test_a_new_version_replaces_the_old_one_and_a_bad_model_says_why(served, set
     until(lambda: [m.id for m in client.models.list()] == ["tiny@ffff"], 60)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError):
-        deploy(settings.model_copy(update={"base_folder": tmp_path, "version": "bad@1"}), SAID.append, ready_s=120)
+        deploy(
+            settings.model_copy(update={"source": f"folder:{tmp_path}", "version": "bad@1"}), SAID.append, ready_s=120
+        )
     deploy(settings, SAID.append, ready_s=120)  # the next tests, in any order, find what they expect
 
 

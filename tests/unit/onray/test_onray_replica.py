@@ -50,7 +50,7 @@ def test_a_port_in_use_is_seen_and_a_free_one_is_left_free():
 
 def test_serve_gets_options_for_long_texts():
     section = ServeSection(max_batch=4, max_queue=10, drain_s=77)
-    options = deployment_options(ReplicaSettings(base_folder="/m", version="a@1", device="cpu", serve=section))
+    options = deployment_options(ReplicaSettings(source="folder:/m", version="a@1", device="cpu", serve=section))
     assert options["max_ongoing_requests"] > 14, "Serve would hold requests back before the engine can say 429"
     assert options["graceful_shutdown_timeout_s"] == 77
     assert options["backpressure_config"]["status_code"] == 429
