@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from novelray.errors import NovelRayError
+from novelray.errors import EXIT_RETRY, NovelRayError
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -27,6 +27,16 @@ class PromptTooLongError(NovelRayError):
         super().__init__(f"The prompt has {tokens} tokens; the model's context is {context}.", "Shorten the prompt.")
         self.tokens = tokens
         self.context = context
+
+
+class RequestError(NovelRayError):
+    """A request that this engine cannot run: a token id outside the vocabulary, a sampler value out of range."""
+
+
+class EngineError(NovelRayError):
+    """The engine failed on a request that was in order (out of memory, logits that are no numbers, closed)."""
+
+    exit_code = EXIT_RETRY
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,8 @@ class Engine(Protocol):
     def generate(self, request: Request) -> AsyncIterator[Chunk]:
         """Stream the answer. Closing the iterator cancels the request within one step.
 
-        Raises QueueFullError and PromptTooLongError before the first chunk.
+        Raises QueueFullError, PromptTooLongError, RequestError and ModelError (unknown adapter) before the first
+        chunk, and EngineError at any time.
         """
         ...
 

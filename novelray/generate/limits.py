@@ -1,0 +1,74 @@
+"""What a model and a request allow: the context, the tokens that end a text, values in range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novelray.errors import ModelError
+from novelray.generate.protocol import PromptTooLongError, Request, RequestError, Sampling
+
+FULL = {"full_attention", None}
+
+
+def context_of(model: Any, asked: int | None) -> int:
+    """The context in tokens: what was asked for, at most the model's positions, at most a sliding window.
+
+    Inside a sliding window attention is full attention, which is all that this engine computes. Raises ModelError for
+    a model whose layers are no attention (state-space, linear).
+    """
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or [None])
+    if odd := sorted(str(k) for k in kinds - FULL - {"sliding_attention"}):
+        raise ModelError(
+            f"{type(model).__name__} has layers of kind {', '.join(odd)}, which the embedded engine does not compute.",
+            "Serve a model with plain attention: Llama, Qwen2, DeepSeek.",
+        )
+    sizes = [getattr(config, "max_position_embeddings", None), asked]
+    if "sliding_attention" in kinds or getattr(config, "use_sliding_window", kinds == {None}):
+        sizes.append(getattr(config, "sliding_window", None))
+    known = [int(size) for size in sizes if size]
+    if not known:
+        raise ModelError("The model's configuration does not say its context.", "Give `context`.")
+    return min(known)
+
+
+def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Ids that end a text, from the model's generation settings and the tokenizer."""
+    found: set[int] = set()
+    for place in (getattr(model, "generation_config", None), model.config.get_text_config(), tokenizer):
+        value = getattr(place, "eos_token_id", None)
+        found |= set(value if isinstance(value, list | tuple) else [] if value is None else [value])
+    return frozenset(int(i) for i in found)
+
+
+def new_tokens(request: Request, context: int, vocabulary: int) -> int:
+    """Most new tokens that the request can get. Raises PromptTooLongError and RequestError."""
+    prompt, sampling = request.prompt_ids, request.sampling
+    if len(prompt) >= context:
+        raise PromptTooLongError(len(prompt), context)
+    if not prompt:
+        raise RequestError("The prompt has no tokens.", "Give at least one character to go on from.")
+    for what, ids in (("prompt", prompt), ("logit_bias", tuple(sampling.logit_bias))):
+        bad = next((i for i in ids if not 0 <= i < vocabulary), None)
+        if bad is not None:
+            raise RequestError(f"{what} has the token id {bad}.", f"Ids are 0 to {vocabulary - 1}.")
+    _check(sampling)
+    return min(sampling.max_tokens, context - len(prompt))
+
+
+def _check(sampling: Sampling) -> None:
+    """Not-a-number fails every comparison, and is refused with the rest."""
+    rules = {
+        "max_tokens": (sampling.max_tokens >= 1, "1 or more"),
+        "temperature": (0 <= sampling.temperature < float("inf"), "0 or more"),
+        "top_p": (0 < sampling.top_p <= 1, "above 0, at most 1"),
+        "min_p": (0 <= sampling.min_p <= 1, "0 to 1"),
+        "repetition_penalty": (0 < sampling.repetition_penalty < float("inf"), "above 0"),
+        "presence_penalty": (abs(sampling.presence_penalty) < float("inf"), "a number"),
+        "frequency_penalty": (abs(sampling.frequency_penalty) < float("inf"), "a number"),
+        "logprobs": (sampling.logprobs is None or sampling.logprobs >= 0, "0 or more"),
+        "logit_bias": (all(abs(v) < float("inf") for v in sampling.logit_bias.values()), "numbers"),
+    }
+    for name, (fine, wanted) in rules.items():
+        if not fine:
+            raise RequestError(f"{name} is {getattr(sampling, name)}.", f"It must be {wanted}.")

@@ -1,0 +1,177 @@
+"""LoRA adapters beside the base: rows of different adapters, and of none, share one batch.
+
+Each adapted layer computes y = base(x) + Σ weight[adapter, row] · B(A x), the weight being alpha / rank on the rows of
+that adapter and zero on the others. All rows go through every adapter in use, so the shapes do not depend on who wants
+which, and a row may later weigh several. Reads PEFT folders (safetensors only); refuses what it does not compute.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from novelray.errors import ModelError
+from novelray.generate.steady import by_columns
+
+UNSUPPORTED = {"use_dora": False, "bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {},
+               "fan_in_fan_out": False, "lora_bias": False, "layer_replication": None}  # fmt: skip
+
+
+class Adapters:
+    """The adapters of one model, by immutable id."""
+
+    def __init__(self, model: Any, exact: bool, base_digest: str | None = None) -> None:
+        """`base_digest`: of the base's weights; an adapter folder that names another base is refused."""
+        self._model, self._exact, self._base_digest = model, exact, base_digest
+        weight = next(model.parameters())
+        self._dtype, self._device = weight.dtype, weight.device
+        self._layers: dict[str, _AdaptedLinear] = {}
+        self._scales: dict[str, float] = {}
+        self._in_use: list[tuple[str, torch.Tensor]] = []
+
+    def __contains__(self, adapter_id: object) -> bool:
+        return adapter_id in self._scales
+
+    def load(self, adapter_id: str, folder: str) -> None:
+        """Read a PEFT folder. Loading an id again changes nothing. Raises ModelError when it does not fit the base."""
+        if adapter_id in self._scales:
+            return
+        config = _read_config(Path(folder))
+        self._check_base(Path(folder), adapter_id)
+        pairs = self._pairs(_read_weights(Path(folder)), adapter_id)
+        rank = next(iter(pairs.values()))[0].shape[0]
+        alpha = float(config["lora_alpha"])
+        for name, (down, up) in pairs.items():
+            self._layer(name).add(adapter_id, down, up, self._exact)
+        self._scales[adapter_id] = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+    def unload(self, adapter_id: str) -> None:
+        """Forget an adapter; ids that are not loaded are ignored."""
+        if self._scales.pop(adapter_id, None) is not None:
+            for layer in self._layers.values():
+                layer.remove(adapter_id)
+
+    def use(self, adapter_ids: Sequence[str | None]) -> None:
+        """Which adapter each row of the next forwards wants; None is the base."""
+        self._in_use.clear()
+        for wanted in sorted({a for a in adapter_ids if a is not None}):
+            scales = [self._scales[wanted] if a == wanted else 0.0 for a in adapter_ids]
+            self._in_use.append((wanted, torch.tensor(scales, dtype=self._dtype, device=self._device).view(-1, 1, 1)))
+
+    def _check_base(self, folder: Path, adapter_id: str) -> None:
+        record = folder / "base.json"
+        if self._base_digest is None or not record.is_file():
+            return  # shapes are still checked
+        digest = json.loads(record.read_text("utf-8")).get("digest")
+        if digest != self._base_digest:
+            raise ModelError(
+                f"The adapter {adapter_id} was trained on the base {digest}; this one is {self._base_digest}.",
+                "Load it on its own base: an adapter gives nonsense on other weights.",
+            )
+
+    def _pairs(self, tensors: dict[str, torch.Tensor], adapter_id: str) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """A and B by the name of the layer they belong to, checked against the base before anything is changed."""
+        pairs = {}
+        for key in (k for k in tensors if k.endswith(".lora_A.weight")):
+            name = key.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+            down, up = tensors.pop(key), tensors.pop(key.replace(".lora_A.", ".lora_B."), None)
+            linear = _linear_of(self._model, name)
+            if up is None or linear is None or (up.shape[0], down.shape[1]) != tuple(linear.weight.shape):
+                raise _misfit(adapter_id, f"its layer {name} is not one of the base's")
+            if not (down.isfinite().all() and up.isfinite().all()):
+                raise _misfit(adapter_id, f"its layer {name} holds values that are no numbers")
+            pairs[name] = (down.to(linear.weight), up.to(linear.weight))
+        if tensors or not pairs:
+            raise _misfit(adapter_id, f"it holds {next(iter(tensors), 'no LoRA weights')}")
+        return pairs
+
+    def _layer(self, name: str) -> _AdaptedLinear:
+        if name not in self._layers:
+            parent, _, child = name.rpartition(".")
+            owner = self._model.get_submodule(parent)
+            self._layers[name] = _AdaptedLinear(getattr(owner, child), self._in_use)
+            setattr(owner, child, self._layers[name])
+        return self._layers[name]
+
+
+class _AdaptedLinear(torch.nn.Module):
+    """A linear layer of the base with the A and B of each adapter that has them for it."""
+
+    def __init__(self, base: torch.nn.Linear, in_use: list[tuple[str, torch.Tensor]]) -> None:
+        super().__init__()
+        self.base, self._in_use = base, in_use
+        self._pairs: dict[str, tuple[torch.nn.Linear, torch.nn.Linear]] = {}
+
+    @property
+    def weight(self) -> torch.Tensor:
+        return self.base.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.base(x)
+        for adapter_id, weights in self._in_use:
+            if adapter_id in self._pairs:
+                down, up = self._pairs[adapter_id]
+                y = y + up(down(x)) * weights
+        return y
+
+    def add(self, adapter_id: str, down: torch.Tensor, up: torch.Tensor, exact: bool) -> None:
+        pair = (_linear(down, exact), _linear(up, exact))
+        self._pairs[adapter_id] = pair
+
+    def remove(self, adapter_id: str) -> None:
+        self._pairs.pop(adapter_id, None)
+
+
+def _linear(weight: torch.Tensor, exact: bool) -> torch.nn.Linear:
+    with torch.device("meta"):
+        layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    layer.weight = torch.nn.Parameter(weight.contiguous(), requires_grad=False)
+    if exact:
+        by_columns(layer)
+    return layer
+
+
+def _linear_of(model: Any, name: str) -> Any:
+    """The linear layer of that name in the base, adapted already or not; None when there is none."""
+    try:
+        module = model.get_submodule(name)
+    except AttributeError:
+        return None
+    return module if isinstance(module, torch.nn.Linear | _AdaptedLinear) else None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"There is no readable adapter_config.json in {folder}.", "Give the folder of a PEFT LoRA adapter."
+        ) from error
+    odd = [key for key, plain in UNSUPPORTED.items() if config.get(key, plain) not in (plain, None)]
+    if config.get("peft_type") != "LORA" or odd:
+        what = f"peft_type {config.get('peft_type')}" if config.get("peft_type") != "LORA" else ", ".join(odd)
+        raise ModelError(
+            f"The adapter in {folder} uses {what}, which the embedded engine does not compute.",
+            "Merge it into its base first, or train it as plain LoRA.",
+        )
+    return config
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(folder / "adapter_model.safetensors")
+    except Exception as error:  # safetensors raises its own class, which is no subclass of the usual ones
+        raise ModelError(
+            f"The weights in {folder} cannot be read: {error}", "The folder needs a whole adapter_model.safetensors."
+        ) from error
+
+
+def _misfit(adapter_id: str, what: str) -> ModelError:
+    return ModelError(f"The adapter {adapter_id} does not fit this base: {what}.", "Load it on the base it came from.")

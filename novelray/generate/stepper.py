@@ -1,0 +1,197 @@
+"""One step of the model at a time: take in who waits, read a piece of their prompts, give every running row a token.
+
+No threads in here: `embedded.py` runs it in one, `offline.py` calls it directly.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+
+from novelray.errors import NovelRayError
+from novelray.generate.batcher import Batcher
+from novelray.generate.cache import RowCache
+from novelray.generate.detokenise import Vocabulary
+from novelray.generate.generation import Generation
+from novelray.generate.lora import Adapters
+from novelray.generate.protocol import EngineError, TokenLogprob
+from novelray.generate.samplers import Samplers, SamplerState
+from novelray.generate.steady import is_exact, padded_rows
+
+log = logging.getLogger(__name__)
+
+PREFILL_TOKENS = 512
+"""Prompt tokens read in one step, so that a long prompt does not stop the others' streams for long. A prompt is cut at
+multiples of this, never elsewhere: how it is computed must not depend on who else is there."""
+
+
+class Stepper:
+    """The model, its cache and the rows in it."""
+
+    def __init__(
+        self, model: Any, vocabulary: Vocabulary, batcher: Batcher, context: int, base_digest: str | None = None
+    ) -> None:
+        self.model, self.vocabulary, self.batcher = model, vocabulary, batcher
+        weight = next(model.parameters())
+        self.device, self.dtype, self.exact = weight.device, weight.dtype, is_exact(model)
+        config = model.config.get_text_config()
+        self.vocabulary_size = int(config.vocab_size)
+        self.adapters = Adapters(model, self.exact, base_digest)
+        self.cache = RowCache(int(config.num_hidden_layers), max(2, batcher.max_batch), context)
+        self._samplers: Samplers | None = None
+
+    @property
+    def idle(self) -> bool:
+        return not self.batcher.rows and not self.batcher.waiting
+
+    @torch.inference_mode()
+    def prefill(self) -> None:
+        """Admit who waits, and read up to PREFILL_TOKENS of the prompts; finished prompts get their first token."""
+        self.drop_cancelled()
+        for generation in self.batcher.admit():
+            self._admit(generation)
+        left = PREFILL_TOKENS
+        while left > 0 and (some := self.batcher.prefilling()):
+            left -= self._guarded([some[0]], lambda g=some[0]: self._prefill(g)) or left
+
+    @torch.inference_mode()
+    def decode(self) -> None:
+        """One more token for every row whose prompt is read."""
+        self.drop_cancelled()
+        running = [g for g in self.batcher.rows if not g.prefilling]
+        if running:
+            self._guarded(running, lambda: self._decode(running))
+
+    def fail_all(self, error: NovelRayError) -> None:
+        """End everything that runs or waits with an error."""
+        for generation in (*self.batcher.rows, *self.batcher.waiting):
+            generation.fail(error)
+        self.batcher.waiting.clear()
+        for generation in list(self.batcher.rows):
+            self._free(generation)
+        self.cache.reset()
+
+    def release(self) -> None:
+        """Let go of the model and the cache; nothing may be run after this."""
+        self.cache.reset()
+        self.model = self.adapters = None  # type: ignore[assignment]
+
+    def _admit(self, generation: Generation) -> None:
+        request = generation.request
+        if request.adapter is not None and request.adapter not in self.adapters:
+            generation.fail(EngineError(f"The adapter {request.adapter} was unloaded.", "Try again."))
+            self._free(generation)
+            return
+        generation.sampler = SamplerState(request.sampling, request.prompt_ids, self.vocabulary_size, self.device)
+
+    def _prefill(self, generation: Generation) -> int:
+        prompt, start = generation.request.prompt_ids, generation.prefilled
+        piece = prompt[start : start + PREFILL_TOKENS]
+        end = start + len(piece)
+        self.cache.prefill(self.batcher.rows.index(generation), start, len(piece))
+        self.adapters.use([generation.request.adapter])
+        positions = torch.arange(start, end, device=self.device)
+        mask = (
+            None if start == 0 else self._bias(torch.arange(end, device=self.device) <= positions[:, None])[None, None]
+        )
+        logits = self._forward(torch.tensor([piece], device=self.device), positions[None], mask)
+        generation.prefilled = end
+        if not generation.prefilling:
+            self._extend([generation], logits)
+        return len(piece)
+
+    def _decode(self, running: list[Generation]) -> None:
+        rows = self.batcher.rows
+        padding = padded_rows(len(rows), self.batcher.max_batch, self.exact) - len(rows)
+        # A row that is still being read takes part too, without effect: what it writes comes where its next piece goes.
+        counts = [g.cached for g in rows] + [0] * padding
+        tokens = [max(0, g.last) for g in rows] + [0] * padding
+        lengths = torch.tensor(counts, device=self.device)
+        attended = self.cache.decode(lengths, max(counts))
+        self.adapters.use([g.request.adapter for g in rows] + [None] * padding)
+        visible = torch.arange(attended, device=self.device) <= lengths[:, None]
+        logits = self._forward(
+            torch.tensor(tokens, device=self.device)[:, None], lengths[:, None], self._bias(visible)[:, None, None]
+        )
+        if len(running) < len(counts):
+            logits = logits[: len(rows)] if len(running) == len(rows) else logits[[rows.index(g) for g in running]]
+        self._extend(running, logits)
+
+    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """Logits [rows, vocabulary] after the last token of each row."""
+        output = self.model(
+            input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=self.cache, use_cache=True,
+            logits_to_keep=1,
+        )  # fmt: skip
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+    def _bias(self, visible: torch.Tensor) -> torch.Tensor:
+        """What is added to the attention scores: 0 where visible, -inf elsewhere."""
+        return torch.zeros(visible.shape, dtype=self.dtype, device=self.device).masked_fill_(~visible, float("-inf"))
+
+    def _extend(self, generations: list[Generation], logits: torch.Tensor) -> None:
+        """Sample, hand out, and free the rows of those that ended."""
+        states = [s for g in generations if (s := g.sampler) is not None]
+        if self._samplers is None or self._samplers.states != states:
+            self._samplers = Samplers(states, self.device)
+        choice = self._samplers.choose(logits)
+        for at, (generation, token) in enumerate(zip(generations, choice.tokens, strict=True)):
+            if token < 0:
+                self.cache.clear(self.batcher.rows.index(generation))
+                generation.fail(
+                    EngineError(
+                        "The model's output for this request is not a number.",
+                        "Its weights or its adapter may be damaged; bf16 and fp32 are safer than fp16.",
+                    )
+                )
+            else:
+                found = choice.logprobs.get(at)
+                generation.accept(token, None if found is None else self._named(token, *found))
+            if generation.finished:
+                self._free(generation)
+
+    def _named(self, token: int, logprob: float, top: list[tuple[int, float]]) -> TokenLogprob:
+        show = self.vocabulary.show
+        return TokenLogprob(token, show(token), logprob, tuple((i, show(i), value) for i, value in top))
+
+    def drop_cancelled(self) -> None:
+        """End those that were cancelled and free their rows."""
+        for generation in [g for g in self.batcher.waiting if g.cancelled]:
+            self.batcher.waiting.remove(generation)
+            generation.cancel()
+        for generation in [g for g in self.batcher.rows if g.cancelled]:
+            generation.cancel()
+            self._free(generation)
+
+    def _free(self, generation: Generation) -> None:
+        move = self.batcher.remove(generation)
+        if move is not None:
+            self.cache.move(*move, self.batcher.rows[move[1]].cached)
+
+    def _guarded(self, affected: list[Generation], work: Any) -> Any:
+        """Run a forward; when it raises, those in it end with an error and the engine goes on."""
+        try:
+            return work()
+        except Exception as error:
+            log.exception("a step of the model failed for %d requests", len(affected))
+            failure = _explained(error)
+            for generation in affected:
+                if not generation.finished:
+                    generation.fail(failure)
+                    self.cache.clear(self.batcher.rows.index(generation))
+                    self._free(generation)
+            if not self.batcher.rows:
+                self.cache.reset()
+            return None
+
+
+def _explained(error: Exception) -> NovelRayError:
+    if isinstance(error, NovelRayError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error):
+        return EngineError("The engine ran out of memory on this request.", "Try again, or lower serve.max_batch.")
+    first = (str(error).strip().splitlines() or [""])[0]
+    return EngineError(f"The model failed on this request: {type(error).__name__}: {first}", "Try again.")
