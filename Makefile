@@ -28,7 +28,7 @@ help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
 
 quickstart: $(VENV)/.runtime
-	$(BIN)/novelray run $(RECIPE)
+	$(BIN)/novelray run $(RECIPE) --no-remain
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not gpu"

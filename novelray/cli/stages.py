@@ -53,9 +53,13 @@ def deploy(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     _run("deploy", recipe, overrides)
 
 
-def run(recipe: RecipeArgument, overrides: Overrides = None) -> None:
-    """All stages, from the books to the endpoint."""
-    _run("run", recipe, overrides)
+def run(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    remain: bool = typer.Option(True, help="Keep the endpoint up until Ctrl-C, or stop after its first continuation."),
+) -> None:
+    """All stages, from the books to an endpoint that streams a continuation."""
+    _run("run", recipe, overrides, remain=remain)
 
 
 def _run(stage: str, path: Path, overrides: list[str] | None, **options: Any) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from novelray.errors import NovelRayError
 from novelray.models.source import digest_of_source, resolve
 from novelray.onray import session
 from novelray.recipe import Recipe
@@ -68,6 +67,58 @@ def tune(recipe: Recipe, say: Say) -> Any:
         trained = _train(recipe, say, stages=len(recipe.train.resolved()) - 1)
         job = _next_job(recipe, open_artifacts(recipe), trained, say)
         return search(recipe, job, say)
+
+
+def plan(recipe: Recipe, say: Say) -> None:
+    """What the rules of the field say of the recipe, with what is known of the corpus so far."""
+    from novelray.onray.facts import facts_of
+    from novelray.plan import lines
+    from novelray.plan import plan as hold_against
+
+    for line in lines(hold_against(recipe, facts_of(recipe, open_artifacts(recipe)))):
+        say(line)
+
+
+def deploy(recipe: Recipe, say: Say) -> None:
+    """Put the registered model on the cluster and return; the endpoint stays."""
+    from novelray.onray.serving import bring_up
+
+    session.start()
+    artifacts = open_artifacts(recipe)
+    bring_up(recipe, artifacts, _registered(recipe, artifacts), say)
+
+
+def serve(recipe: Recipe, say: Say) -> None:
+    """The registered model on an endpoint until Ctrl-C."""
+    from novelray.onray.serving import bring_up, stay
+
+    with session.session():
+        artifacts = open_artifacts(recipe)
+        bring_up(recipe, artifacts, _registered(recipe, artifacts), say)
+        stay(say)
+
+
+def run(recipe: Recipe, say: Say, remain: bool = True) -> None:
+    """Everything, from the books to an endpoint that has written something. Stays up until Ctrl-C if `remain`."""
+    from novelray.onray.deploy import check_port, undeploy
+    from novelray.onray.evaluate import prompts_of
+    from novelray.onray.serving import bring_up, demonstrate, next_commands, stay
+
+    with session.session():
+        check_port(recipe.serve)  # told now, not after the training
+        trained = _train(recipe, say)
+        version = register(recipe, trained, _evaluate(recipe, trained, say), say)
+        deployed = bring_up(recipe, open_artifacts(recipe), version, say)
+        demonstrate(deployed, prompts_of(trained.corpus, trained.jobs[-1].stage.books, 1, 24)[0])
+        if remain:
+            stay(say)
+        else:
+            undeploy(say, free_port=True)
+            say("\nNext:\n  " + "\n  ".join(next_commands(deployed)))
+
+
+def _registered(recipe: Recipe, artifacts: Artifacts) -> Version:
+    return Registry(artifacts.store).resolve(f"{recipe.model_name}@{recipe.registry.alias}")
 
 
 def _train(recipe: Recipe, say: Say, stages: int | None = None) -> Trained:
@@ -162,22 +213,3 @@ def register(recipe: Recipe, trained: Trained, evaluation: Artifact | None, say:
     registry.alias(recipe.model_name, recipe.registry.alias, version.digest)
     say(f"registry: {version.id} is {recipe.model_name}@{recipe.registry.alias}")
     return version
-
-
-def model_folders(artifacts: Artifacts, model: Artifact) -> tuple[Path, Path | None]:
-    """(base folder, adapter folder or None) of a model artifact, local and verified."""
-    from novelray.models.load import base_of
-
-    folder = model.local()
-    if not (folder / "adapter_config.json").is_file():
-        return folder, None
-    kind, _, value = base_of(folder).partition(":")
-    if kind == "folder":
-        return Path(value), folder
-    base = artifacts.get(value)
-    below, nested = model_folders(artifacts, base)
-    if nested is not None:
-        raise NovelRayError(
-            f"{model.id} is an adapter on an adapter ({base.id}).", "Serve it merged: make the stage before it `full`."
-        )
-    return below, folder

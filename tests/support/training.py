@@ -23,7 +23,7 @@ from novelray.storage import Artifact, Artifacts, Plan
 from novelray.train.job import Job, Place
 
 CONTEXT = 64
-WORDS = [*"风雨江湖剑客夜船灯酒山月马雪楼桥书信梦归", *"the rain fell on a town and".split()]
+WORDS = [*"风雨江湖剑客夜船灯酒山月马雪楼桥书信梦归", *["the", "rain", "fell", "on", "a", "town", "and"]]
 
 
 def stories(count: int, seed: int) -> list[str]:

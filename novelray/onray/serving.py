@@ -1,0 +1,67 @@
+"""From a registered version to an endpoint that answers, and what a person sees of it."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from rich.console import Console
+from rich.text import Text
+
+from novelray.endpoint.client import own_key, stream_completion
+from novelray.endpoint.keys import ensure_key, user_folder
+from novelray.onray.deploy import Deployed, ReplicaSettings, deploy, undeploy
+from novelray.recipe import Recipe
+from novelray.registry import Version
+from novelray.storage import Artifacts
+
+Say = Callable[[str], None]
+
+
+def bring_up(recipe: Recipe, artifacts: Artifacts, version: Version, say: Say) -> Deployed:
+    """Serve a version with the recipe's serve section; the first time a key is made and shown once."""
+    if recipe.serve.require_key:
+        secret = ensure_key(url=recipe.serve.keys)
+        if secret is not None:
+            say(f"serve: your API key, shown once: {secret} (kept in {user_folder() / 'api-key'}, readable by you only)")
+    settings = ReplicaSettings(
+        source=f"artifact:{version.artifact}",
+        storage=recipe.storage.model_copy(update={"root": artifacts.store.uri}),
+        version=version.id,
+        aliases=(recipe.registry.alias,),
+        device=recipe.scaling.device,
+        trust_remote_code=recipe.model.trust_remote_code,
+        serve=recipe.serve,
+    )
+    return deploy(settings, say)
+
+
+def demonstrate(deployed: Deployed, prompt: str, tokens: int = 96) -> None:
+    """Stream one continuation from the endpoint to the terminal, as a client sees it."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text(prompt, style="dim"), end="")
+    options = {"model": deployed.model, "max_tokens": tokens, "temperature": 0.8, "seed": 1}
+    for piece in stream_completion(deployed.url, own_key(), prompt, **options):
+        console.print(Text(piece), end="")
+    console.print("\n")
+
+
+def next_commands(deployed: Deployed, recipe_path: str | None = None) -> list[str]:
+    """What to try now, ready to be pasted."""
+    recipe = shlex.quote(recipe_path or "recipe.yaml")
+    return [
+        f"novelray serve {recipe}        the endpoint, until Ctrl-C",
+        f'curl -N {deployed.url}/v1/completions -H "Authorization: Bearer $(cat {user_folder() / "api-key"})" '
+        f"""-H 'Content-Type: application/json' -d '{{"model": "{deployed.model}", "prompt": "…", "stream": true}}'""",
+        "novelray init my-novel          a folder with a recipe for your own books",
+    ]
+
+
+def stay(say: Say) -> None:
+    """Keep the endpoint up until Ctrl-C, then let running generations finish."""
+    say("serve: press Ctrl-C to stop")
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    undeploy(say, free_port=True)
