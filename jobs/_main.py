@@ -19,7 +19,7 @@ from novelray.fleet.console import guarded, quiet_libraries
 from novelray.fleet.stages import run_stage
 from novelray.recipe import Recipe, load_recipe
 from novelray.storage import Store
-from novelray.telemetry.control import is_forwarding, job_key, watching
+from novelray.telemetry.control import begin_job, is_forwarding, job_key, watching
 
 
 def main(stage: str, arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,9 @@ def _cancellable(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
     job = job_key()
     if job is None:
         return contextlib.nullcontext()
-    return watching(Store(recipe.storage.root, recipe.storage.endpoint), job, _interrupt_unless_forwarded)
+    store = Store(recipe.storage.root, recipe.storage.endpoint)
+    begin_job(store, job)
+    return watching(store, job, _interrupt_unless_forwarded)
 
 
 def _interrupt_unless_forwarded() -> None:

@@ -27,7 +27,7 @@ stop() { # stop SIGNAL SECONDS: signal all of ours and wait for them to go
   kill "-$1" $pids 2>/dev/null || true
   while [ $SECONDS -lt $end ] && [ -n "$(ours)" ]; do sleep 0.3; done
 }
-stop TERM 15
+stop TERM 4 # after jobs, Ray drains far longer than there is anything to drain; what matters is committed
 stop KILL 5
 if [ -n "$(ours)" ]; then
   echo "These processes do not end: $(ours | sort -un | tr '\n' ' ')" >&2

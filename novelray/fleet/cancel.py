@@ -1,19 +1,23 @@
 """Cancelling a job without losing its work: ask first, wait, and use force only when told to.
 
 Ray's own way to stop a job kills it after three seconds, in the middle of a step or a write. So a marker in the
-recipe's storage asks the job to commit and end by itself.
+recipe's storage asks the job to commit and end by itself. Where that storage cannot be seen from here, a tiny job on
+the cluster (`jobs/cancel.py`) leaves the marker there.
 """
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from novelray.errors import ClusterError, NovelRayError
+from novelray.errors import ClusterError, NovelRayError, StorageError
 from novelray.fleet.progress import state_of, store_of
-from novelray.telemetry.control import request_cancel
+from novelray.storage import Store
+from novelray.telemetry.control import has_begun, request_cancel
 
 if TYPE_CHECKING:
     from novelray.onray.jobs import Job, Jobs
@@ -31,7 +35,7 @@ def cancel(jobs: Jobs, job: Job, wait_s: float, force: bool, say: Callable[[str]
         say(f"cancel: {job.id} is over already: {state_of(job)}")
         return job
     try:
-        _ask(job)
+        _ask(jobs, job)
         say(f"cancel: asked {job.id} to commit and stop; waiting up to {wait_s:.0f} s")
         found = _wait(jobs, job, wait_s)
     except NovelRayError:
@@ -45,14 +49,39 @@ def cancel(jobs: Jobs, job: Job, wait_s: float, force: bool, say: Callable[[str]
     return _kill(jobs, found, wait_s, force, say)
 
 
-def _ask(job: Job) -> None:
-    store = store_of(job)
-    if store is None or (store.is_local and not Path(store.base).is_dir()):
+def carry_out(request: Path) -> None:
+    """On the cluster: leave the marker that `request` (written by `_ask_there`) describes."""
+    wanted = json.loads(request.read_text("utf-8"))
+    request_cancel(Store(wanted["storage"], wanted["endpoint"]), wanted["key"])
+
+
+def _ask(jobs: Jobs, job: Job) -> None:
+    """Leave the marker from here when the job's own trace is seen in its storage from here; else from the cluster."""
+    store, key = store_of(job), f"jobs/{job.id}"
+    if store is None:
         raise ClusterError(
-            f"The storage of {job.id} ({store.uri if store else 'not known'}) cannot be reached from here.",
-            "Cancel it from where the storage is, or use --force, which loses the work since the last commit.",
+            f"{job.id} was not submitted by novelray: it has no storage to leave a request in.",
+            "Use --force, which has Ray kill it.",
         )
-    request_cancel(store, f"jobs/{job.id}")
+    try:
+        if has_begun(store, key):
+            request_cancel(store, key)
+            return
+    except StorageError:
+        pass
+    _ask_there(jobs, job, store, key)
+
+
+def _ask_there(jobs: Jobs, job: Job, store: Store, key: str) -> None:
+    from novelray.onray.jobs import JobExistsError
+
+    request = {"storage": store.uri, "endpoint": store.endpoint, "key": key}
+    with tempfile.TemporaryDirectory(prefix="novelray-") as folder:
+        (Path(folder) / "request.json").write_text(json.dumps(request), "utf-8")
+        try:
+            jobs.submit(f"cancel-{job.id}", "python -m jobs.cancel request.json", Path(folder), {}, {"stage": "cancel"})
+        except JobExistsError:
+            return  # asked before
 
 
 def _kill(jobs: Jobs, job: Job, wait_s: float, force: bool, say: Callable[[str], None]) -> Job:

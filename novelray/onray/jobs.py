@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from novelray.errors import ClusterError
 
 CONNECT_S, ANSWER_S, RECONNECT_S = 5.0, 30.0, 0.5
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+
+for _chatty in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
+    logging.getLogger(f"ray.{_chatty}").setLevel(logging.WARNING)  # they set INFO themselves, when imported
 
 
 class UnreachableError(ClusterError):

@@ -46,6 +46,16 @@ def job_key() -> str | None:
     return f"jobs/{job}" if job else None
 
 
+def begin_job(store: Store, job: str) -> None:
+    """Leave a trace that the job has begun, so that a client can tell whether it sees the same storage."""
+    store.write(f"{job}/job.json", json.dumps({"begun": datetime.now(UTC).isoformat(timespec="seconds")}).encode())
+
+
+def has_begun(store: Store, job: str) -> bool:
+    """Whether the job's trace is seen in this storage."""
+    return store.exists(f"{job}/job.json")
+
+
 def job_run(store: Store, job: str) -> str | None:
     """The run (`runs/<id>`) that a job (`jobs/<id>`) is in or was in last; None before the first."""
     try:

@@ -127,7 +127,7 @@ def test_bad_input_fails_with_its_exit_code_and_without_a_traceback_and_can_be_t
 def test_a_cancelled_job_ends_by_itself_and_leaves_nothing_half_written(recipe, capsys):
     storage = recipe.parent / "cancelled"
     overrides = ["--set", f"storage.root={storage}", "--set", "corpus.min_chapter_chars=51"]
-    storage.mkdir()
+
     assert main(["submit", str(recipe), "--stage", "corpus", *overrides]) == 0
     job = submitted(capsys)
     assert main(["cancel", job, "--wait", "60"]) == 0

@@ -8,16 +8,20 @@ from novelray.errors import ClusterError
 from novelray.fleet import cancel as cancelling
 from novelray.fleet.progress import clock, exit_code_of, progress_of, state_of
 from novelray.fleet.show import as_dict
-from novelray.onray.jobs import Job
+from novelray.onray.jobs import Job, JobExistsError
 from novelray.storage import Store
-from novelray.telemetry.control import cancel_requested, request_cancel
+from novelray.telemetry.control import begin_job, cancel_requested, request_cancel
 
 
 class Cluster:
-    """A job that ends by itself once its marker is seen, unless it is deaf."""
+    """A job that ends by itself once its marker is seen, unless it is deaf. `begun`: it has left its trace."""
 
-    def __init__(self, store, deaf=False):
-        self.store, self.deaf, self.killed = store, deaf, []
+    address = "http://cluster:8265"
+
+    def __init__(self, store, deaf=False, begun=True):
+        self.store, self.deaf, self.killed, self.sent = store, deaf, [], []
+        if begun:
+            begin_job(store, "jobs/j")
 
     def find(self, job):
         if job in self.killed:
@@ -25,6 +29,14 @@ class Cluster:
         if not self.deaf and cancel_requested(self.store, f"jobs/{job}"):
             return Job(job, "FAILED", exit_code=130)
         return Job(job, "RUNNING", metadata={"storage": self.store.uri})
+
+    def submit(self, job, entrypoint, folder, env, metadata):
+        """Carry a request out where the storage is; a second one is refused, as Ray does."""
+        if job in self.sent:
+            raise JobExistsError("already exists")
+        self.sent.append(job)
+        assert entrypoint == "python -m jobs.cancel request.json"
+        cancelling.carry_out(folder / "request.json")
 
     def stop(self, job):
         self.killed.append(job)
@@ -65,11 +77,31 @@ def test_a_deaf_job_is_killed_with_force_after_it_was_asked(store):
     assert cancel_requested(store, "jobs/j")
 
 
-def test_storage_that_is_not_here_is_said_and_not_made(tmp_path):
-    cluster = Cluster(Store(str(tmp_path / "elsewhere")))
-    with pytest.raises(ClusterError, match="cannot be reached from here"):
-        cancel(cluster)
-    assert not (tmp_path / "elsewhere").exists()
+def test_a_job_that_is_seen_in_its_storage_is_asked_from_here(store):
+    cluster = Cluster(store)
+    cancel(cluster)
+    assert cluster.sent == []
+
+
+def test_a_job_whose_storage_is_elsewhere_is_asked_by_a_job_on_the_cluster(store):
+    cluster = Cluster(store, begun=False)
+    assert state_of(cancel(cluster)) == "cancelled"
+    assert cluster.sent == ["cancel-j"]
+
+
+def test_asking_on_the_cluster_twice_is_no_error(store):
+    cluster = Cluster(store, begun=False, deaf=True)
+    for _ in range(2):
+        with pytest.raises(ClusterError, match="has not stopped"):
+            cancel(cluster, wait_s=0)
+
+
+def test_a_job_of_somebody_else_is_not_asked_but_can_be_forced(store):
+    cluster = Cluster(store, deaf=True)
+    foreign = Job("j", "RUNNING")
+    with pytest.raises(ClusterError, match="was not submitted by novelray"):
+        cancelling.cancel(cluster, foreign, 0, False, lambda line: None)
+    assert cancelling.cancel(cluster, foreign, 0, True, lambda line: None).state == "STOPPED"
 
 
 def test_a_job_that_is_over_is_left_alone(store):
