@@ -1,4 +1,4 @@
-"""One shard from some chapters, and how chapters are divided among shards: the work of one task, with no Ray in it."""
+"""One shard from some chapters: the work of one task, with no Ray in it."""
 
 from __future__ import annotations
 
@@ -35,20 +35,3 @@ def make_shard(ids: Sequence[str], texts: Sequence[str], encoder: Encoder, conte
         chars=sum(map(len, texts)),
     )  # fmt: skip
     return shard_bytes(packed), counts
-
-
-def groups(chars: Sequence[int], limit: int) -> list[range]:
-    """Consecutive chapters with at most `limit` characters together; a longer chapter is a group of its own.
-
-    Depends on the sizes alone, so that the same shards come out of any cluster.
-    """
-    found: list[range] = []
-    start, size = 0, 0
-    for number, count in enumerate(chars):
-        if number > start and size + count > limit:
-            found.append(range(start, number))
-            start, size = number, 0
-        size += count
-    if start < len(chars):
-        found.append(range(start, len(chars)))
-    return found

@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelray.shards.make import groups
 from novelray.shards.pack import pack
 
 EOS, PAD = 0, 1
@@ -68,13 +67,3 @@ def test_packing_is_vectorised():
     packed = pack(chapters, 1024, PAD, EOS)
     assert 1_500_000 / (time.perf_counter() - began) > 3e6  # tokens/s; a loop over tokens reaches 1e6
     assert packed.tokens == 500 * 3001
-
-
-@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 100))
-def test_groups_are_consecutive_complete_and_as_large_as_allowed(chars, limit):
-    found = groups(chars, limit)
-    assert [n for group in found for n in group] == list(range(len(chars)))
-    for group, after in zip(found, [*found[1:], None], strict=False):
-        size = sum(chars[n] for n in group)
-        assert size <= limit or len(group) == 1
-        assert after is None or size + chars[after[0]] > limit

@@ -1,0 +1,84 @@
+"""Ray Data as this project uses it: small rows that describe work go out to tasks, and small rows come back.
+
+Rows and results travel as JSON, so that Arrow has no types to guess. An error of our family comes back as a result
+too: Ray Data hands on only the text of what a task raises, and with it neither the hint nor the exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from novelray import errors
+from novelray.errors import NovelRayError
+from novelray.onray.errors import from_ray
+
+Row = dict[str, Any]
+MOST_TASKS = 1024  # blocks that a long list of rows is divided into
+
+
+def map_rows(
+    rows: Sequence[Row], task: Callable[..., Row], options: Mapping[str, Any], doing: str, workers: int | None = None
+) -> list[Row]:
+    """Run `task(row, **options)` on each row, at most `workers` at once; the results come in any order.
+
+    Rows and results are JSON objects. Raises the first error of our family that a task raised, which ends the others,
+    or ClusterError saying what was being done.
+    """
+    import ray
+
+    if not rows:
+        return []
+    quiet()
+    each: Any = _each  # Ray's types know no keyword arguments
+    dataset = ray.data.from_items([json.dumps(row) for row in rows], override_num_blocks=min(len(rows), MOST_TASKS))
+    mapped = dataset.map_batches(
+        each, batch_size=1, batch_format="pyarrow", compute=ray.data.TaskPoolStrategy(workers),
+        fn_kwargs={"task": task, "options": dict(options)},
+    )  # fmt: skip
+    results = []
+    try:
+        for found in mapped.iter_rows():
+            if found["error"]:
+                raise _error(json.loads(found["error"]))
+            results.append(json.loads(found["result"]))
+    except NovelRayError:
+        raise
+    except Exception as error:
+        raise from_ray(error, doing) from error
+    assert len(results) == len(rows), "Ray Data lost a row"
+    return results
+
+
+def quiet() -> None:
+    """No progress bars and no notes on each execution: a stage says itself what it did."""
+    import ray
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+def _each(batch: pa.Table, task: Callable[..., Row], options: Mapping[str, Any]) -> dict[str, list[str]]:
+    results, problems = [], []
+    for item in batch.column("item").to_pylist():
+        result, problem = "", ""
+        try:
+            result = json.dumps(task(json.loads(item), **options))
+        except NovelRayError as error:
+            problem = json.dumps([type(error).__name__, error.message, error.hint])
+        results.append(result)
+        problems.append(problem)
+    return {"result": results, "error": problems}
+
+
+def _error(described: list[str]) -> NovelRayError:
+    name, message, hint = described
+    kind = getattr(errors, name, NovelRayError)
+    made: NovelRayError = kind(message, hint)
+    return made

@@ -1,0 +1,210 @@
+"""Tokenizer and shards on Ray. Chapters are listed, divided into groups, and each group becomes one shard in one task.
+
+Text travels from storage to the task that needs it and nowhere else; the driver sees names and sizes. What is in
+which shard depends on the corpus and the recipe, never on the cluster.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from novelray.corpus.schema import chapter_files, chapters
+from novelray.errors import CorpusError, DamagedError, NovelRayError
+from novelray.onray import session
+from novelray.onray.data import Row, map_rows
+from novelray.onray.errors import from_ray
+from novelray.recipe import Recipe
+from novelray.shards.encode import Encoder
+from novelray.shards.make import ShardCounts, make_shard
+from novelray.shards.plan import Listed, matching, plan_shards
+from novelray.shards.tokenizer import as_pretrained, load_tokenizer, save_tokenizer, train_backend
+from novelray.storage import Artifact, Artifacts, Draft, Plan
+
+TOKENIZER_VERSION = 1
+SHARDS_VERSION = 1
+SPLITS = ("train", "heldout")
+TOKENIZER_CHARS = 200_000_000  # more text no longer changes which merges are the most frequent ones
+
+Say = Callable[[str], None]
+
+
+def build_tokenizer(recipe: Recipe, artifacts: Artifacts, corpus: Artifact, say: Say) -> Artifact:
+    """Train a tokenizer on the training chapters of a corpus, or find the one made before.
+
+    Raises CorpusError when there is no text, DamagedError when the corpus is damaged.
+    """
+    section = {"vocab_size": recipe.shards.vocab_size}
+    plan = Plan("tokenizer", TOKENIZER_VERSION, {"corpus": corpus.id}, section)
+    found = artifacts.find(plan.id)
+    if found is not None:
+        say(f"tokenizer: nothing changed, using {found.id} ({found.counts['vocab_size']:,} tokens)")
+        return found
+    backend_json = _trained(corpus, recipe.shards.vocab_size)
+    from tokenizers import Tokenizer
+
+    tokenizer = as_pretrained(Tokenizer.from_str(backend_json))
+    with _drafted(artifacts, plan) as draft, tempfile.TemporaryDirectory() as folder:
+        save_tokenizer(tokenizer, Path(folder))
+        draft.add_folder(Path(folder))
+        artifact = draft.commit({"vocab_size": len(tokenizer)})
+    say(f"tokenizer: {len(tokenizer):,} tokens, trained on the corpus → {artifact.id}")
+    return artifact
+
+
+def _trained(corpus: Artifact, vocab_size: int) -> str:
+    import ray
+
+    session.start()
+    task = ray.remote(num_cpus=1)(_train_task)
+    try:
+        return str(ray.get(task.remote(corpus, vocab_size)))
+    except ray.exceptions.RayError as error:
+        raise from_ray(error, "tokenizer") from error
+
+
+def _train_task(corpus: Artifact, vocab_size: int) -> str:
+    return train_backend(training_texts(corpus), vocab_size).to_str()
+
+
+def training_texts(corpus: Artifact, most: int = TOKENIZER_CHARS) -> Iterator[str]:
+    """Training chapters' texts; every n-th chapter only where all would be more than about `most` characters."""
+    sizes = sum(sum(b.column("chars").to_pylist()) for b in chapters(corpus, "train", columns=["chars"]))
+    step = -(-sizes // most) or 1
+    texts = (text for b in chapters(corpus, "train", columns=["text"]) for text in b.column("text").to_pylist())
+    return (text for number, text in enumerate(texts) if number % step == 0)
+
+
+def build_shards(
+    recipe: Recipe, artifacts: Artifacts, corpus: Artifact, tokenizer: Path, tokenizer_digest: str,
+    books: tuple[str, ...], say: Say,
+) -> Artifact:  # fmt: skip
+    """Tokenise and pack the chapters of the books that match `books`, or find the shards made before.
+
+    Raises CorpusError when no book matches or all of the matching chapters are held out, ModelError when the
+    tokenizer cannot be read, StorageError and DamagedError. Nothing half-written stays behind.
+    """
+    inputs = {"corpus": corpus.id, "tokenizer": tokenizer_digest}
+    section = {**recipe.shards.identity(), "books": list(books)}
+    plan = Plan("shards", SHARDS_VERSION, inputs, section)
+    found = artifacts.find(plan.id)
+    if found is not None:
+        say(f"shards: nothing changed, using {found.id} ({_summary(found.counts)})")
+        return found
+    encoder = Encoder.of(load_tokenizer(tokenizer))
+    session.start()
+    chosen = _chosen(corpus, books, say)
+    with _drafted(artifacts, plan) as draft:
+        counts = _write_shards(recipe, corpus, chosen, encoder, draft)
+        draft.write_json("index.json", {
+            "context": recipe.shards.context, "vocab_size": encoder.vocab_size, "eos_id": encoder.eos_id,
+            "pad_id": encoder.pad_id, "bos_id": encoder.bos_id, "tokenizer": tokenizer_digest,
+            "books": list(dict.fromkeys(c.book for c in chosen)), "splits": counts,
+        })  # fmt: skip
+        artifact = draft.commit({"context": recipe.shards.context, **counts})
+    say(f"shards: {_summary(artifact.counts)} → {artifact.id}")
+    return artifact
+
+
+def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> list[Listed]:
+    """The chapters to make rows of, in the corpus's order. Each file's bytes are verified where it is read."""
+    rows = [{"file": name} for name in chapter_files(corpus)]
+    lists = sorted(map_rows(rows, _list_task, {"corpus": corpus}, "Listing the chapters"), key=lambda r: r["file"])
+    listed = [
+        Listed(found["file"], number, *values)
+        for found in lists
+        for number, values in enumerate(zip(*(found[c] for c in LISTED_COLUMNS), strict=True))
+    ]
+    chosen, idle = matching(listed, books)
+    for glob in idle:
+        say(f"shards: no book is named {glob!r}; going on with the others")
+    splits = {c.split for c in chosen}
+    if "train" not in splits:
+        raise CorpusError("All chapters of the chosen books are held out: none is left to train on.",
+                          "Lower corpus.heldout.share, or choose more books.")  # fmt: skip
+    if "heldout" not in splits:
+        say("shards: no chapter of these books is held out, so there will be no validation loss and no scores")
+    return chosen
+
+
+LISTED_COLUMNS = ("chapter_id", "book", "split", "chars")
+
+
+def _list_task(row: Row, corpus: Artifact) -> Row:
+    table = _chapter_table(corpus, row["file"], LISTED_COLUMNS)
+    return {"file": row["file"], **{name: table.column(name).to_pylist() for name in LISTED_COLUMNS}}
+
+
+def _write_shards(
+    recipe: Recipe, corpus: Artifact, chosen: list[Listed], encoder: Encoder, draft: Draft
+) -> dict[str, Any]:
+    """Write every shard and return the counts of each split."""
+    import ray
+
+    plans = [p for split in SPLITS for p in plan_shards(chosen, split, recipe.shards.group_chars)]
+    rows = [
+        {"path": p.path, "files": [f for f, _ in p.sources], "rows": [list(r) for _, r in p.sources]} for p in plans
+    ]
+    options = {"corpus": corpus, "encoder": ray.put(encoder), "context": recipe.shards.context, "draft": draft}
+    written = map_rows(rows, _shard_task, options, "Making the shards", recipe.shards.workers)
+    return {split: _counts([r for r in written if r["path"].startswith(f"{split}/")], draft) for split in SPLITS}
+
+
+def _shard_task(row: Row, corpus: Artifact, encoder: Any, context: int, draft: Draft) -> Row:
+    import ray
+
+    ids: list[str] = []
+    texts: list[str] = []
+    for file, numbers in zip(row["files"], row["rows"], strict=True):
+        table = _chapter_table(corpus, file, ("chapter_id", "text")).take(pa.array(numbers, pa.int64()))
+        ids += table.column("chapter_id").to_pylist()
+        texts += table.column("text").to_pylist()
+    data, counts = make_shard(ids, texts, ray.get(encoder), context)
+    draft.write(row["path"], data)
+    return {"path": row["path"], **asdict(counts)}
+
+
+def _chapter_table(corpus: Artifact, file: str, columns: tuple[str, ...]) -> pa.Table:
+    try:
+        return pq.read_table(pa.BufferReader(corpus.read(file)), columns=list(columns))
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise DamagedError(
+            f"{file} of {corpus.id} is no table of chapters: {error}", "Make the corpus again."
+        ) from None
+
+
+def _counts(written: list[Row], draft: Draft) -> dict[str, Any]:
+    total = ShardCounts()
+    for row in written:
+        total += ShardCounts(**{name: row[name] for name in asdict(total)})
+    cells = total.rows * int(draft.plan.section["context"])
+    padding = 1 - total.tokens / cells if cells else 0.0
+    return {"files": len(written), **asdict(total), "padding": round(padding, 6)}
+
+
+def _summary(counts: dict[str, Any]) -> str:
+    train, heldout = counts["train"], counts["heldout"]
+    return (
+        f"{train['rows']:,} rows of {counts['context']:,} tokens from {train['chapters']:,} chapters "
+        f"({train['chars'] / max(1, train['tokens']):.2f} characters per token, {train['padding']:.1%} padding), "
+        f"{heldout['rows']:,} rows held out"
+    )
+
+
+@contextlib.contextmanager
+def _drafted(artifacts: Artifacts, plan: Plan) -> Iterator[Draft]:
+    """A draft that is discarded when what is done with it fails."""
+    draft = artifacts.begin(plan)
+    try:
+        yield draft
+    except BaseException:
+        with contextlib.suppress(NovelRayError):
+            draft.discard()
+        raise
