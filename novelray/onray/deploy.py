@@ -10,6 +10,7 @@ import contextlib
 import errno
 import importlib
 import logging
+import re
 import socket
 import time
 import urllib.error
@@ -32,6 +33,9 @@ APPLICATION = "serve.app:application"
 NAME = "novelray"
 READY_S = 900.0
 """Longest wait for the model to load; large ones are read from the network."""
+
+SETTLE_S = 10.0
+"""Longest wait for resources of the stage before to come free."""
 
 Say = Callable[[str], None]
 
@@ -76,7 +80,7 @@ def undeploy(say: Say, free_port: bool = False) -> None:
     Serve's proxy keeps the port, for the next endpoint, unless `free_port` is set and nothing else is served.
     """
     quiet()
-    if _port_of_serve() is None:
+    if _address_of_serve() is None:
         return
     if NAME in serve.status().applications:
         say("serve: stopping; running generations may finish")
@@ -90,19 +94,20 @@ def undeploy(say: Say, free_port: bool = False) -> None:
 
 def check_port(section: ServeSection) -> None:
     """Raises CapacityError when the port is not free. Our own proxy having it is fine."""
-    running = _port_of_serve()
-    if running is not None and running != section.port and not serve.status().applications:
+    wanted, running = (section.host, section.port), _address_of_serve()
+    if running is not None and running != wanted and not serve.status().applications:
         serve.shutdown()  # it serves nothing, and only a new one can listen elsewhere
         running = None
     if running is None:
-        problem = port_problem(section.host, section.port)
+        problem = port_problem(*wanted)
         if problem is not None:
             hint = f"Choose another: --set serve.port={section.port + 1 if section.port < 65535 else 8000}"
             raise CapacityError(f"Port {section.port} on {section.host} {problem}.", hint)
-    elif running != section.port:
+    elif running != wanted:
         raise CapacityError(
-            f"Ray Serve listens on port {running} of this cluster already, and serve.port is {section.port}.",
-            f"Use --set serve.port={running}, or stop what is served there first.",
+            f"Ray Serve listens on {running[0]}:{running[1]} in this cluster already, "
+            f"and the recipe asks for {section.host}:{section.port}.",
+            f"Use --set serve.host={running[0]} --set serve.port={running[1]}, or stop what is served there first.",
         )
 
 
@@ -145,18 +150,30 @@ def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str
 def _placed(settings: ReplicaSettings) -> ReplicaSettings:
     """The settings with the device decided, and with room made certain: Serve itself would wait for ever."""
     wanted = settings.serve.replicas
-    unused, own = ray.available_resources(), _own_resources()
-    free = {name: unused.get(name, 0.0) + own.get(name, 0.0) for name in {*unused, *own}}
-    device = room_for(wanted, settings.device, ray.cluster_resources(), free)
+    unused, device = _room(settings)
     surge = all(unused.get(name, 0) >= each * wanted for name, each in resources(device == "gpu").items())
     keys = settings.serve.keys or default_url()  # the replica's own home may be another one
     section = settings.serve.model_copy(update={"keys": keys})
     return settings.model_copy(update={"device": device, "surge": surge, "serve": section})
 
 
+def _room(settings: ReplicaSettings) -> tuple[dict[str, float], str]:
+    """What is unused, and the device. What a finished stage held is seen as free only a moment later: wait for it."""
+    end = time.monotonic() + SETTLE_S
+    while True:
+        unused, own = ray.available_resources(), _own_resources()
+        free = {name: unused.get(name, 0.0) + own.get(name, 0.0) for name in {*unused, *own}}
+        try:
+            return unused, room_for(settings.serve.replicas, settings.device, ray.cluster_resources(), free)
+        except CapacityError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
 def _own_resources() -> dict[str, float]:
     """What replicas of an endpoint that is about to be replaced hold."""
-    if _port_of_serve() is None or NAME not in serve.status().applications:
+    if _address_of_serve() is None or NAME not in serve.status().applications:
         return {}
     held: dict[str, float] = {}
     for deployment in serve.status().applications[NAME].deployments.values():
@@ -188,8 +205,7 @@ def _wait_running(end: float, say: Say) -> None:
         if app is not None and app.status == ApplicationStatus.RUNNING:
             return
         if app is not None and app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
-            with contextlib.suppress(Exception):
-                serve.delete(NAME)
+            _clear(app)
             raise ModelError(
                 f"The endpoint did not start: {_last_line(message)}", "Is the model whole, and does it fit?"
             )
@@ -198,6 +214,16 @@ def _wait_running(end: float, say: Say) -> None:
             told = message
         time.sleep(0.3)
     raise ClusterError("The endpoint did not come up in time.", "See the state of its replicas with: serve status")
+
+
+def _clear(app: Any) -> None:
+    """Remove what failed, unless the version before it still answers: then that one stays."""
+    states = [
+        state for deployment in app.deployments.values() for state, count in deployment.replica_states.items() if count
+    ]
+    if "RUNNING" not in states:
+        with contextlib.suppress(Exception):
+            serve.delete(NAME)
 
 
 def _problem(app: Any) -> str:
@@ -217,10 +243,10 @@ def _wait_http(url: str, end: float) -> None:
     raise ClusterError(f"{url} does not answer.", "Does a firewall or proxy stand between? See: serve status")
 
 
-def _port_of_serve() -> int | None:
-    """The port on which Serve listens already in this cluster. Serve has no public way to ask."""
+def _address_of_serve() -> tuple[str, int] | None:
+    """Host and port on which Serve listens already in this cluster. Serve has no public way to ask."""
     client = _get_global_client(raise_if_no_controller_running=False)
-    return None if client is None else int(client.http_config.port)
+    return None if client is None else (str(client.http_config.host), int(client.http_config.port))
 
 
 def _reachable(host: str) -> str:
@@ -231,7 +257,7 @@ def _last_line(text: str) -> str:
     """Serve passes whole tracebacks on; a person gets the line with the reason."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     reasons = [line for line in lines if "Error" in line.split(":")[0] and not line.startswith("File")]
-    return (reasons or lines or ["no reason given"])[-1][:300]
+    return re.sub(r"^[\w.]+Error: ", "", (reasons or lines or ["no reason given"])[-1])[:300]
 
 
 __all__ = ["Deployed", "ReplicaSettings", "check_port", "deploy", "port_problem", "room_for", "undeploy"]

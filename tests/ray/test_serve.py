@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
@@ -145,7 +146,20 @@ def test_a_new_version_replaces_the_old_one_and_a_bad_model_says_why(served, set
         deploy(
             settings.model_copy(update={"source": f"folder:{tmp_path}", "version": "bad@1"}), SAID.append, ready_s=120
         )
+    assert [m.id for m in client.models.list()] == ["tiny@ffff"], "the version before goes on"
     deploy(settings, SAID.append, ready_s=120)  # the next tests, in any order, find what they expect
+
+
+def test_a_running_text_is_finished_before_the_endpoint_stops(served):
+    client = openai.OpenAI(base_url=f"{served[0]}/v1", api_key=served[1], max_retries=0, timeout=60)
+    asked = {"model": "tiny", "prompt": "a", "max_tokens": 3000, "stream": True, "extra_body": LONG}
+    stream = iter(client.completions.create(**asked))
+    next(stream)
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(undeploy, SAID.append)
+        pieces = list(stream)
+        stopped.result(30)
+    assert pieces[-1].choices[0].finish_reason == "length"
 
 
 def test_a_port_in_use_is_refused_before_anything_starts(ray_session):
