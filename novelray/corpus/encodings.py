@@ -120,13 +120,12 @@ def _utf8(data: bytes) -> Decoded | None:
 
 
 def _wide(data: bytes) -> Decoded | None:
-    """UTF-16 that shows itself by NUL bytes on one side only: text with many ASCII characters or line ends."""
-    head = data[:200_000]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    if max(even, odd) < 1 or min(even, odd) > max(even, odd) // 20:
+    """UTF-16 without a mark, where NUL bytes speak for it: the byte order whose characters are more plausible."""
+    if b"\x00" not in data:
         return None
-    found = _strict(data, "utf-16-le" if odd > even else "utf-16-be")
-    return found if found and _score(found.text) >= PLAUSIBLE else None
+    options = [found for order in ("utf-16-le", "utf-16-be") if (found := _strict(data, order))]
+    options = [found for found in options if "\x00" not in found.text and _score(found.text) >= PLAUSIBLE]
+    return max(options, key=lambda found: _score(found.text), default=None)
 
 
 def _best_multibyte(data: bytes) -> Decoded | None:
@@ -161,7 +160,7 @@ def _damaged_utf8(data: bytes) -> Decoded | None:
     text = data.decode("utf-8", "replace")
     bad = text.count("\ufffd")
     good = len(_NON_ASCII.findall(text)) - bad
-    return Decoded(text, "utf-8", replaced=bad) if bad <= DAMAGE * len(text) and good >= 20 * bad else None
+    return Decoded(text, "utf-8", replaced=bad) if bad <= max(4, DAMAGE * len(text)) and good >= 20 * bad else None
 
 
 def _single_byte(data: bytes) -> Decoded | None:
@@ -210,13 +209,3 @@ def common_characters() -> frozenset[str]:
         for low in (*range(0x40, 0x7F), *range(0xA1, 0xFF)):
             found.update(bytes((high, low)).decode("big5", "ignore"))
     return frozenset(found)
-
-
-def known_encoding(name: str) -> bool:
-    """Whether `corpus.encoding` can be this."""
-    if name == "auto":
-        return True
-    try:
-        return codecs.lookup(name)._is_text_encoding
-    except (LookupError, ValueError):
-        return False

@@ -38,8 +38,9 @@ def read_book(data: bytes, stem: str, encoding: str = "auto") -> BookText:
 def _without_repeated_title(text: str, stem: str) -> tuple[str, int]:
     """Some digitisations put the title, several times and with no line break, before and after the text."""
     start, end = 0, len(text)
-    while stem and text.startswith(stem * 2, start):
-        start += len(stem)
+    if stem and text.startswith(stem * 2):
+        while text.startswith(stem, start):
+            start += len(stem)
     if start and text.endswith(stem):
         end -= len(stem)
     return text[start:end], len(text) - (end - start)

@@ -9,26 +9,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import pyarrow as pa
 
 from novelray.corpus.book import BookReport, chapters_of
 from novelray.corpus.dedup import ChapterKey
-from novelray.corpus.encodings import Unreadable, known_encoding
+from novelray.corpus.encodings import Unreadable
 from novelray.corpus.files import FilePlan, plan_files, write_file, write_part
 from novelray.corpus.report import Quarantined, build_report, check_quarantine, counts_of, summary
 from novelray.corpus.select import Selection, select
 from novelray.corpus.shelf import SHARED_HINT, Book, Shelf, find_books, read_bytes
 from novelray.errors import CorpusError, NovelRayError
+from novelray.onray.rows import Row, map_rows
 from novelray.recipe import Recipe
 from novelray.recipe.corpus import CorpusSection
 from novelray.storage import Artifact, Artifacts, Draft, Plan, Store
 
 STAGE_VERSION = 1
-MOST_TASKS = 1024  # blocks that a long shelf is divided into
 
 Say = Callable[[str], None]
 
@@ -39,10 +35,6 @@ def build_corpus(recipe: Recipe, artifacts: Artifacts, say: Say) -> Artifact:
     Raises CorpusError (missing, unreadable or duplicate books past the set shares, nothing to train on) and
     StorageError. Nothing half-written stays behind.
     """
-    if not known_encoding(recipe.corpus.encoding):
-        raise CorpusError(
-            f"corpus.encoding {recipe.corpus.encoding!r} is no encoding.", "Use auto, utf-8, gb18030, big5, ..."
-        )
     shelf = find_books(recipe.corpus.books, recipe.storage.endpoint)
     plan = Plan(
         "corpus", STAGE_VERSION,
@@ -84,28 +76,15 @@ def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:
     return artifact
 
 
-def _split_books(books: Sequence[Book], store: Store, parts: str, recipe: Recipe) -> list[dict[str, Any]]:
+def _split_books(books: Sequence[Book], store: Store, parts: str, recipe: Recipe) -> list[Row]:
     """The first pass: an outcome per book, in the order of `books`."""
-    rows = [{**vars(book), "number": number} for number, book in enumerate(books)]
     options = {"store": store, "parts": parts, "section": recipe.corpus, "endpoint": recipe.storage.endpoint}
-    outcomes = sorted(_map_rows(rows, _split_task, options), key=lambda o: o["number"])
-    assert len(outcomes) == len(books), "Ray Data lost a book"
-    return outcomes
-
-
-def _split_task(
-    batch: pa.Table, store: Store, parts: str, section: CorpusSection, endpoint: str | None
-) -> dict[str, list[Any]]:
-    outcomes = [_split_one(Row(row), store, parts, section, endpoint) for row in batch.to_pylist()]
-    return {name: [outcome[name] for outcome in outcomes] for name in outcomes[0]}
-
-
-Row = dict[str, Any]
+    return map_rows([vars(book) for book in books], _split_one, options)
 
 
 def _split_one(row: Row, store: Store, parts: str, section: CorpusSection, endpoint: str | None) -> Row:
     """Read, clean, split and write one book. What went wrong is data, since one bad book is never fatal alone."""
-    blank: Row = {"number": row["number"], "status": "ok", "detail": "", "ids": [], "digests": [], "chars": []}
+    blank: Row = {"status": "ok", "detail": "", "ids": [], "digests": [], "chars": []}
     if row["problem"]:
         return {**blank, "status": "quarantined", "detail": row["problem"]}
     try:
@@ -121,8 +100,7 @@ def _split_one(row: Row, store: Store, parts: str, section: CorpusSection, endpo
         return {**blank, "status": "quarantined", "detail": error.reason}
     write_part(store, _part(parts, row["sha256"]), chapters)
     keys = {"ids": [c.chapter_id for c in chapters], "digests": [c.digest for c in chapters]}
-    detail = json.dumps(report.as_json(), ensure_ascii=False)
-    return {**blank, "detail": detail, **keys, "chars": [len(c.text) for c in chapters]}
+    return {**blank, "detail": report.as_json(), **keys, "chars": [len(c.text) for c in chapters]}
 
 
 def _part(parts: str, sha256: str) -> str:
@@ -135,7 +113,7 @@ def _sort_out(books: Sequence[Book], outcomes: list[Row]) -> tuple[list[BookRepo
     for book, outcome in zip(books, outcomes, strict=True):
         status, detail = outcome["status"], outcome["detail"]
         if status == "ok":
-            reports.append(BookReport(**json.loads(detail)))
+            reports.append(BookReport(**detail))
             outcome["book"] = book.name
         elif status == "quarantined":
             quarantined.append(Quarantined(book.name, book.file, book.sha256, detail))
@@ -162,54 +140,14 @@ def _write_files(books: Sequence[BookReport], selection: Selection, draft: Draft
     rows = [
         {
             "path": plan.path,
-            "parts": list(plan.parts),
-            "splits": json.dumps({k: v for part in plan.parts for k, v in splits[owner[part]].items()}),
+            "parts": plan.parts,
+            "splits": {k: v for part in plan.parts for k, v in splits[owner[part]].items()},
         }
         for plan in plans
     ]
-    written = _map_rows(rows, _write_task, {"store": draft.artifacts.store})
-    assert sum(w["rows"] for w in written) == len(selection.duplicates.kept), "Ray Data lost a chapter"
+    written = map_rows(rows, _write_one, {"store": draft.artifacts.store})
+    assert sum(w["rows"] for w in written) == len(selection.duplicates.kept), "a chapter was lost"
 
 
-def _write_task(batch: pa.Table, store: Store) -> dict[str, list[int]]:
-    rows = batch.to_pylist()
-    return {"rows": [write_file(store, FilePlan(r["path"], tuple(r["parts"])), json.loads(r["splits"])) for r in rows]}
-
-
-def _map_rows(rows: list[Row], task: Callable[..., Any], options: dict[str, Any]) -> list[Row]:
-    """Run `task` on each row as a Ray Data task and collect the small rows that it returns, in any order."""
-    import ray
-
-    quiet_ray_data()
-    dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_TASKS))
-    mapped = dataset.map_batches(
-        task, batch_size=1, batch_format="pyarrow", compute=ray.data.TaskPoolStrategy(), fn_kwargs=options
-    )
-    try:
-        return list(mapped.take_all())
-    except Exception as error:
-        raise our_error(error) or error from None
-
-
-def quiet_ray_data() -> None:
-    """No progress bars and no notes on each execution: the stage says itself what it did."""
-    import ray
-
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-
-
-def our_error(error: BaseException | None) -> NovelRayError | None:
-    """The error of our family that a task raised, found inside what Ray wrapped around it."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        inner = getattr(error, "cause", None)
-        if isinstance(inner, NovelRayError):
-            return inner
-        if type(error).__module__.startswith("novelray") and isinstance(error, NovelRayError):
-            return error
-        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-    return None
+def _write_one(row: Row, store: Store) -> Row:
+    return {"rows": write_file(store, FilePlan(row["path"], tuple(row["parts"])), row["splits"])}
