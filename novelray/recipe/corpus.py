@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -55,7 +54,7 @@ class CorpusSection(Section):
     def _known_encoding(cls, name: str) -> str:
         if name != "auto":
             try:
-                codecs.lookup(name)
+                "".encode(name)  # also refuses codecs that are no text encodings, such as base64
             except LookupError:
                 raise ValueError(
                     f"no encoding is called {name!r}; use auto, or for example utf-8, gb18030, big5"
