@@ -77,7 +77,7 @@ class Adapters:
     def _pairs(self, tensors: dict[str, torch.Tensor], adapter_id: str) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """A and B by the name of the layer they belong to, checked against the base before anything is changed."""
         pairs = {}
-        for key in (k for k in tensors if k.endswith(".lora_A.weight")):
+        for key in [k for k in tensors if k.endswith(".lora_A.weight")]:
             name = key.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
             down, up = tensors.pop(key), tensors.pop(key.replace(".lora_A.", ".lora_B."), None)
             linear = _linear_of(self._model, name)

@@ -31,7 +31,7 @@ class SamplerState:
         self.counts: torch.Tensor | None = None  # [vocabulary] how often in the output
         if sampling.repetition_penalty != 1:
             self.seen = torch.zeros(vocabulary, dtype=torch.bool, device=device)
-            self.seen[torch.tensor(prompt_ids, device=device)] = True
+            self.seen[torch.tensor(prompt_ids, dtype=torch.long, device=device)] = True
         if sampling.presence_penalty or sampling.frequency_penalty:
             self.counts = torch.zeros(vocabulary, device=device)
 
@@ -179,6 +179,7 @@ def _floor(
     best = torch.where(torch.arange(width, device=best.device) < limit, best, 0)
     total = torch.where(limit <= width, best.sum(-1, keepdim=True), probabilities.sum(-1, keepdim=True))
     before = best.cumsum(-1) - best
-    kept = ((before < top_p * total) & (best > 0)).sum(-1, keepdim=True).clamp_min(1)
+    enough = torch.where(top_p < 1, top_p * total, torch.inf)  # at 1 a sum that rounds to 1 early must not cut
+    kept = ((before < enough) & (best > 0)).sum(-1, keepdim=True).clamp_min(1)
     done = (kept < width) | (limit <= width) | (width == size)
     return best.gather(1, kept - 1), done.squeeze(1)

@@ -150,6 +150,8 @@ class Stepper:
             else:
                 found = choice.logprobs.get(at)
                 generation.accept(token, None if found is None else self._named(token, *found))
+        # Only now that all have taken their token do their lengths say what is in the cache: rows may move.
+        for generation in generations:
             if generation.finished:
                 self._free(generation)
 
@@ -181,8 +183,8 @@ class Stepper:
             for generation in affected:
                 if not generation.finished:
                     generation.fail(failure)
-                    self.cache.clear(self.batcher.rows.index(generation))
-                    self._free(generation)
+                self.cache.clear(self.batcher.rows.index(generation))
+                self._free(generation)
             if not self.batcher.rows:
                 self.cache.reset()
             return None

@@ -1,8 +1,6 @@
-"""A tiny Llama with random weights and a real byte-level BPE tokenizer, trained on a few sentences."""
+"""Tiny models with random weights, and a real byte-level BPE tokenizer trained on a few sentences."""
 
 from __future__ import annotations
-
-import pytest
 
 SENTENCES = [
     "话说天下大势，分久必合，合久必分。",
@@ -47,13 +45,3 @@ def make_model(tokenizer, kind="llama", seed=0, **changes):
         config = {"llama": LlamaConfig, "qwen2": Qwen2Config}[kind](**shape)
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(config).eval()
-
-
-@pytest.fixture(scope="session")
-def tiny_tokenizer():
-    return make_tokenizer()
-
-
-@pytest.fixture
-def tiny_model(tiny_tokenizer):
-    return make_model(tiny_tokenizer)
