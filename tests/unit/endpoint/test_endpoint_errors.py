@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from support.endpoint import ScriptedEngine, is_idle, post, raw, until
@@ -91,6 +92,8 @@ def test_a_prompt_longer_than_the_context_is_400_with_the_usual_code(client):
         response = client.post("/v1/completions", json={"prompt": "a" * count})
         assert response.status_code == 400
         assert error_of(response)["code"] == "context_length_exceeded"
+    chat = {"messages": [{"role": "user", "content": "a" * 200}]}
+    assert error_of(client.post("/v1/chat/completions", json=chat))["param"] == "messages"
     assert client.post("/v1/completions", json={"prompt": "a" * 199}).status_code == 200
 
 
@@ -151,7 +154,9 @@ def test_a_body_over_the_limit_is_413_with_and_without_a_length(start):
 def test_a_body_that_does_not_arrive_is_408(start):
     with start(ScriptedEngine(), body_timeout_s=0.3) as client:
         url = str(client.base_url).rstrip("/")
+        began = time.monotonic()
         assert b" 408 " in raw(url, post("/v1/completions", b'{"pro', "Content-Length: 100"))
+        assert time.monotonic() - began < 3
 
 
 def test_raw_abuse_never_gives_a_500_nor_keeps_a_slot(start):
