@@ -7,7 +7,9 @@ import time
 
 import pytest
 from support.endpoint import ScriptedEngine
+from typer.testing import CliRunner
 
+from novelray.cli.keys import app
 from novelray.endpoint.keys import KeyStore, default_url, ensure_key
 from novelray.errors import NovelRayError, StorageError
 
@@ -118,3 +120,16 @@ def test_all_keys_are_listed_without_their_secrets(keys):
 def test_a_bad_database_url_is_an_error_of_ours(url):
     with pytest.raises(NovelRayError):
         KeyStore(url)
+
+
+def test_the_command_line_prints_a_secret_once_alone_on_stdout(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOVELRAY_HOME", str(tmp_path))
+    run = CliRunner()
+    secret = run.invoke(app, ["create", "ada"]).stdout.strip()
+    assert KeyStore().verify(secret).name == "ada"
+    listed = run.invoke(app, ["list"]).stdout
+    assert "ada" in listed
+    assert secret not in listed
+    assert run.invoke(app, ["revoke", "ada"]).exit_code == 0
+    assert KeyStore().verify(secret) is None
+    assert isinstance(run.invoke(app, ["revoke", "ada"]).exception, NovelRayError)
