@@ -46,12 +46,13 @@ def evaluate(recipe: Recipe, corpus: Artifact, job: Job, say: Callable[[str], No
 
 
 def prompts_of(corpus: Artifact, books: tuple[str, ...], count: int, chars: int) -> list[str]:
-    """Openings of held-out chapters of the matching books, spread evenly over them.
+    """Openings of held-out chapters of the matching books, spread evenly over them; Chinese ones first.
 
     Raises NovelRayError when nothing is held out.
     """
-    held_out = chapters(corpus, "heldout", books, columns=["text"])
-    openings = [text[:chars] for batch in held_out for text in batch.column("text").to_pylist()]
+    held_out = chapters(corpus, "heldout", books, columns=["language", "text"])
+    rows = [row for batch in held_out for row in batch.to_pylist()]
+    openings = [row["text"][:chars] for row in sorted(rows, key=lambda row: row["language"] != "zh")]
     if not openings:
         raise NovelRayError("No chapter of these books is held out.", "Raise corpus.heldout.share above 0.")
     step = max(1, len(openings) // count)

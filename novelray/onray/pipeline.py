@@ -21,6 +21,7 @@ from novelray.train.job import Job
 
 Say = Callable[[str], None]
 TRAIN_VERSION = 1
+DEMONSTRATION_CHARS = 40
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,11 @@ def run(recipe: Recipe, say: Say, remain: bool = True) -> None:
         trained = _train(recipe, say)
         version = register(recipe, trained, _evaluate(recipe, trained, say), say)
         deployed = bring_up(recipe, open_artifacts(recipe), version, say)
-        demonstrate(deployed, prompts_of(trained.corpus, trained.jobs[-1].stage.books, 1, 24)[0])
+        demonstrate(deployed, prompts_of(trained.corpus, trained.jobs[-1].stage.books, 1, DEMONSTRATION_CHARS)[0])
         if remain:
             stay(say)
         else:
-            undeploy(say, free_port=True)
+            undeploy(say)
             say("\nNext:\n  " + "\n  ".join(next_commands(deployed)))
 
 

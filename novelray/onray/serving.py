@@ -25,7 +25,9 @@ def bring_up(recipe: Recipe, artifacts: Artifacts, version: Version, say: Say) -
     if recipe.serve.require_key:
         secret = ensure_key(url=recipe.serve.keys)
         if secret is not None:
-            say(f"serve: your API key, shown once: {secret} (kept in {user_folder() / 'api-key'}, readable by you only)")
+            say(
+                f"serve: your API key, shown once: {secret} (kept in {user_folder() / 'api-key'}, readable by you only)"
+            )
     settings = ReplicaSettings(
         source=f"artifact:{version.artifact}",
         storage=recipe.storage.model_copy(update={"root": artifacts.store.uri}),
@@ -64,4 +66,4 @@ def stay(say: Say) -> None:
     say("serve: press Ctrl-C to stop")
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
-    undeploy(say, free_port=True)
+    undeploy(say)

@@ -15,7 +15,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
-from novelray.errors import CancelledError, CapacityError, GaveUpError, NovelRayError
+from novelray.errors import EXIT_RETRY, CapacityError, GaveUpError, NovelRayError
 from novelray.recipe.scaling import ScalingSection
 from novelray.storage import Artifact
 from novelray.telemetry.bar import progress_bar
@@ -122,25 +122,32 @@ def _in_thread(work: Callable[[], Result], on_interrupt: Callable[[], None]) -> 
 
 def _attempt(job: Job, layout: Layout) -> str | None:
     """One start of the worker group. Returns None when done, or why it was lost. Raises what a retry cannot mend."""
-    trainer = TorchTrainer(
+    try:
+        trainer_for(job, layout).fit()
+    except TrainingFailedError as error:
+        failure = failure_of(error)
+        if isinstance(failure, LostWorkerError):
+            return failure.message
+        raise failure from None
+    finally:
+        job.artifacts.store.delete(f"{job.run}/ray")
+    return None
+
+
+def trainer_for(job: Job, layout: Layout, callbacks: list[Any] | None = None) -> TorchTrainer:
+    """The Ray Train run of a stage; `callbacks` hear its reports."""
+    return TorchTrainer(
         _worker,
         train_loop_config={"job": job, "gpu": layout.gpu},
         scaling_config=ScalingConfig(
             num_workers=layout.workers, use_gpu=layout.gpu, resources_per_worker=layout.resources
         ),
         torch_config=TorchConfig(timeout_s=job.scaling.collective_timeout_s),
-        run_config=_run_config(job),
+        run_config=_run_config(job, callbacks),
     )
-    try:
-        trainer.fit()
-    except TrainingFailedError as error:
-        return _cause(error)
-    finally:
-        job.artifacts.store.delete(f"{job.run}/ray")
-    return None
 
 
-def _run_config(job: Job) -> RunConfig:
+def _run_config(job: Job, callbacks: list[Any] | None) -> RunConfig:
     """A fresh name each time: Ray continues an old run when a name is used again, and our commits are what counts."""
     store = job.artifacts.store
     return RunConfig(
@@ -148,23 +155,27 @@ def _run_config(job: Job) -> RunConfig:
         storage_path=f"{store.base}/{job.run}/ray",
         storage_filesystem=store.fs,
         failure_config=FailureConfig(max_failures=0),
+        callbacks=callbacks,
     )
 
 
-def _cause(error: TrainingFailedError) -> str:
-    """Why workers were lost, in a sentence. Raises the error itself when another try would end the same way."""
+class LostWorkerError(NovelRayError):
+    """A worker or node went away, or raised something that another try may not meet again."""
+
+    exit_code = EXIT_RETRY
+
+
+def failure_of(error: TrainingFailedError) -> NovelRayError:
+    """Why training failed: an error of ours that a worker raised and no retry can mend, or a LostWorkerError."""
     failures = list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else []
     if isinstance(error, ControllerError):
         failures = [error.controller_failure]
-    for failure in failures:
-        inner = getattr(failure, "_base_exc", failure)
-        if isinstance(inner, NovelRayError) and inner.exit_code != 3:
-            raise inner
-        if isinstance(inner, CancelledError):
-            raise inner
-    first = getattr(failures[0], "_base_exc", failures[0]) if failures else error
-    text = str(first).strip().splitlines()
-    return f"a worker was lost ({type(first).__name__}: {text[0] if text else 'no message'})."
+    causes = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]
+    for cause in causes:
+        if isinstance(cause, NovelRayError) and cause.exit_code != EXIT_RETRY:
+            return cause
+    text = (str(causes[0]).strip().splitlines() or ["no message"])[0]
+    return LostWorkerError(f"a worker was lost ({type(causes[0]).__name__}: {text}).")
 
 
 def _worker(config: dict[str, Any]) -> None:

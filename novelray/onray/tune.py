@@ -1,0 +1,155 @@
+"""A sweep with Ray Tune over Ray Train: each trial is a run of the stage, stopped early by ASHA when it lags.
+
+The search goes on where it stopped: Tune keeps which trials are done, and each unfinished trial goes on from its last
+commit, as any run does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import ray
+from ray import tune
+from ray.train.v2.api.exceptions import TrainingFailedError
+from ray.tune.schedulers import ASHAScheduler
+
+from novelray.errors import GaveUpError
+from novelray.onray.train import failure_of, layout_for, trainer_for
+from novelray.recipe import Recipe, dump_recipe
+from novelray.storage import Artifact, Plan
+from novelray.train.job import Job
+from novelray.tune.space import Trial, concurrency, share_of_cpus, stage_of_trial, tuned_recipe, winner
+
+STAGE_VERSION = 1
+METRIC = "validation_loss"
+
+
+def search(recipe: Recipe, job: Job, say: Callable[[str], None]) -> Artifact:
+    """Search the last stage's learning rate and LoRA rank. Makes an artifact with the table of trials and the winner.
+
+    Raises GaveUpError when every trial failed, CapacityError when not even one fits the cluster.
+    """
+    section = {"tune": recipe.tune.identity(), "stage": job.plan.section}
+    plan = Plan("tuning", STAGE_VERSION, dict(job.plan.inputs), section)
+    found = job.artifacts.find(plan.id)
+    if found is not None:
+        say(f"tune: nothing changed, using {found.id}")
+    else:
+        trials = _trials(recipe, job, plan, say)
+        found = _write(recipe, job, plan, trials)
+    for line in table(found.read_json("trials.json")):
+        say(f"tune: {line}")
+    say(f"tune: the winning recipe is {_save(recipe, found)}")
+    return found
+
+
+def _trials(recipe: Recipe, job: Job, plan: Plan, say: Callable[[str], None]) -> list[Trial]:
+    total = ray.cluster_resources()
+    cpus, gpus = int(total.get("CPU", 0)), int(total.get("GPU", 0))
+    at_once = concurrency(recipe.scaling, recipe.tune, cpus, gpus)
+    scaling = recipe.scaling.model_copy(update={"cpus_per_worker": share_of_cpus(recipe.scaling, cpus, at_once)})
+    layout_for(scaling, total)  # told now when a trial does not fit
+    say(f"tune: {recipe.tune.trials} trials of up to {recipe.tune.max_steps} steps, {at_once} at once")
+    tuner = _tuner(recipe, replace(job, scaling=scaling, export=False), plan, at_once)
+    return [_trial_of(result, recipe) for result in list(tuner.fit())]  # type: ignore[call-overload]
+
+
+def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int) -> tune.Tuner:
+    """A new search, or the one that was interrupted."""
+    store = job.artifacts.store
+    folder = f"{store.base}/runs/{plan.id}/tune"
+    # A trial's driver only waits for its workers, which ask for what they need: it takes no CPU from them.
+    trainable = tune.with_resources(
+        tune.with_parameters(_run_trial, job=job, section=recipe.tune), {"cpu": 0, "node:__internal_head__": 0.001}
+    )
+    if tune.Tuner.can_restore(folder, storage_filesystem=store.fs):
+        return tune.Tuner.restore(folder, trainable, resume_errored=True, storage_filesystem=store.fs)
+    rates, ranks = recipe.tune.learning_rate, recipe.tune.lora_rank
+    space: dict[str, Any] = {"learning_rate": tune.loguniform(*rates)}
+    if job.stage.method == "lora":
+        space["lora_rank"] = tune.choice(list(ranks))
+    scheduler = ASHAScheduler(
+        time_attr="step", max_t=recipe.tune.max_steps, grace_period=recipe.tune.grace_steps,
+        reduction_factor=recipe.tune.reduction,
+    )  # fmt: skip
+    return tune.Tuner(
+        trainable,
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric=METRIC, mode="min", num_samples=recipe.tune.trials, max_concurrent_trials=at_once,
+            scheduler=scheduler, search_alg=_search(recipe.seed),
+        ),
+        run_config=tune.RunConfig(
+            name="tune", storage_path=folder.removesuffix("/tune"), storage_filesystem=store.fs, verbose=0
+        ),
+    )  # fmt: skip
+
+
+def _search(seed: int) -> Any:
+    from ray.tune.search.basic_variant import BasicVariantGenerator
+
+    return BasicVariantGenerator(random_state=seed)
+
+
+def _run_trial(values: dict[str, Any], job: Job, section: Any) -> None:
+    """The driver of one trial: a Ray Train run that reports to Tune."""
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    stage = stage_of_trial(job.stage, section, values)
+    plan = replace(job.plan, section={**job.plan.section, "train": stage.identity()})
+    trial = replace(job, plan=plan, stage=stage)
+    try:
+        trainer_for(trial, layout_for(trial.scaling, ray.cluster_resources()), [TuneReportCallback()]).fit()
+    except TrainingFailedError as error:
+        raise failure_of(error) from None
+
+
+def _trial_of(result: Any, recipe: Recipe) -> Trial:
+    metrics = result.metrics or {}
+    history = result.metrics_dataframe
+    losses = [] if history is None or METRIC not in history else [float(x) for x in history[METRIC]]
+    steps = int(metrics.get("step", 0))
+    failed = result.error is not None or not losses
+    return Trial(
+        dict(result.config), None if failed else min(losses), steps, not failed and steps < recipe.tune.max_steps
+    )
+
+
+def _write(recipe: Recipe, job: Job, plan: Plan, trials: list[Trial]) -> Artifact:
+    best = winner(trials)
+    if best is None:
+        raise GaveUpError(f"All {len(trials)} trials failed.", "Run the recipe's training once to see why it fails.")
+    draft = job.artifacts.begin(plan)
+    draft.write_json("trials.json", [asdict(t) for t in trials])
+    draft.write_json("winner.json", best.values)
+    draft.write("recipe.yaml", dump_recipe(tuned_recipe(recipe, best.values)).encode())
+    return draft.commit({"trials": len(trials), "winner": best.values, "loss": best.loss})
+
+
+def table(trials: list[dict[str, Any]]) -> list[str]:
+    """The trials, best first, a line each."""
+
+    def key(trial: dict[str, Any]) -> tuple[bool, float]:
+        return trial["loss"] is None, trial["loss"] or 0.0
+
+    lines = []
+    for place, trial in enumerate(sorted(trials, key=key), start=1):
+        values = trial["values"]
+        rank = f"  rank {values['lora_rank']:>3}" if "lora_rank" in values else ""
+        loss = "failed" if trial["loss"] is None else f"held-out loss {trial['loss']:.4f}"
+        ended = " (stopped early)" if trial["stopped_early"] else ""
+        lines.append(
+            f"{place:>2}. learning rate {values['learning_rate']:.2e}{rank}  {loss} after {trial['steps']} steps{ended}"
+        )
+    return lines
+
+
+def _save(recipe: Recipe, tuning: Artifact) -> str:
+    """A copy of the winning recipe in the current folder, under a name that says what it is."""
+    path = os.path.abspath(f"{recipe.name}-tuned.yaml")
+    with open(path, "wb") as stream:
+        stream.write(tuning.read("recipe.yaml"))
+    return path
