@@ -71,6 +71,9 @@ def build_engine(module: torch.nn.Module, optimizer: torch.optim.Optimizer, conf
     """The DeepSpeed engine around a module. A process group exists already (Ray Train makes it)."""
     import deepspeed
 
+    # On a CPU DeepSpeed would compile a shared-memory collective first, for half a minute; gloo does the same work,
+    # and between nodes too.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     engine, _, _, _ = deepspeed.initialize(model=module, optimizer=optimizer, config=config, dist_init_required=False)
     _create_moments(engine)
     return engine

@@ -1,0 +1,170 @@
+"""Training speed: our loop beside a bare PyTorch loop, on the same rows with the same model, in the same run.
+
+    python benchmarks/train.py [--model nano|mini] [--context 512] [--steps 20] [--rounds 5] [--micro-batch 4]
+
+Both loops train every weight in fp32 with AdamW, clip the gradient, and count trained (non-padding) tokens only. The
+bare loop is what one would write by hand: forward, loss, backward, step. Ours is that of `novelray train`, through the
+DeepSpeed engine, with its journal, learning-rate schedule and a commit at the end, all of which is inside the clock.
+Rounds alternate, and the medians are compared. Not covered: several workers, GPUs, other frameworks.
+
+Prints a table and, last, one JSON object: `ratio_bare` is our tokens/s divided by the bare loop's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "268435456",
+}  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print."""
+    options = arguments()
+    with tempfile.TemporaryDirectory(prefix="novelray-bench-") as folder:
+        job = make_job(Path(folder), options)
+        ours, bare = [], []
+        for number in range(options.rounds + 1):  # the first round warms up and is not counted
+            measured = (run_bare(job, options), run_ours(job, options, number))
+            if number:
+                bare.append(measured[0])
+                ours.append(measured[1])
+                share = measured[1] / measured[0]
+                print(f"round {number}: bare {measured[0]:8,.0f}   ours {measured[1]:8,.0f}   {share:.3f}")
+    report(bare, ours, options)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Our training loop beside a bare one.")
+    parser.add_argument("--model", default="nano", choices=["nano", "mini"])
+    parser.add_argument("--context", type=int, default=512, help="tokens per row")
+    parser.add_argument("--steps", type=int, default=20, help="optimiser steps per round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--micro-batch", type=int, default=4)
+    parser.add_argument("--global-batch", type=int, default=8)
+    return parser.parse_args()
+
+
+def make_job(folder: Path, options: argparse.Namespace):
+    """Shards of the stories that come with the package, and a full fine-tuning job on them."""
+    import novelray
+    from novelray.recipe.model import ModelSection
+    from novelray.recipe.scaling import ScalingSection
+    from novelray.recipe.telemetry import TelemetrySection
+    from novelray.recipe.train import StageSection
+    from novelray.shards.encode import Encoder
+    from novelray.shards.make import make_shard
+    from novelray.shards.tokenizer import save_tokenizer, train_bpe
+    from novelray.storage import Artifacts, Plan, Store
+    from novelray.train.job import Job
+
+    samples = Path(novelray.__file__).parent / "samples"
+    texts = [p.read_text("utf-8", errors="ignore") for p in sorted(samples.rglob("*.txt"))]
+    tokenizer = train_bpe(texts, 4096)
+    save_tokenizer(tokenizer, folder / "tokenizer")
+    artifacts = Artifacts(Store(str(folder / "store")))
+    draft = artifacts.begin(Plan("shards", 1))
+    data, _ = make_shard([f"{i}:0" for i in range(len(texts))], texts, Encoder.of(tokenizer), options.context)
+    draft.write("train/rows-00000.arrow", data)
+    shards = draft.commit()
+    stage = StageSection.model_validate({
+        "name": "bench", "method": "full", "epochs": 1000, "max_steps": options.steps, "precision": "fp32",
+        "global_batch": options.global_batch, "micro_batch": options.micro_batch, "validate_every": 10**6,
+    })  # fmt: skip
+    return Job(
+        plan=Plan("model", 1, {"shards": shards.id}), artifacts=artifacts, stage=stage, scaling=ScalingSection(),
+        model=ModelSection(), telemetry=TelemetrySection(), seed=1, source=f"scratch:{options.model}",
+        shards=shards.id, tokenizer=f"folder:{folder / 'tokenizer'}", context=options.context,
+        position_limit=4 * options.context, checkpoint_every=10**6, keep_checkpoints=1, export=False, resume=False,
+    )  # fmt: skip
+
+
+def run_bare(job, options: argparse.Namespace) -> float:
+    """Tokens per second of a loop written by hand over the same rows in the same order."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from novelray.shards.order import RowOrder
+    from novelray.shards.rows import open_rows
+    from novelray.train.setup import build_model
+
+    rows = open_rows(job.artifacts.get(job.shards).local(), "train")
+    order = RowOrder(len(rows), options.global_batch, job.seed)
+    model = build_model(job, bf16=False).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=job.stage.learning_rate, weight_decay=job.stage.weight_decay)
+    tokens, began = 0, time.perf_counter()
+    for step in range(options.steps):
+        indices = order.batch(*divmod(step, order.steps_per_epoch))
+        count = int(rows.trained[indices[indices >= 0]].sum())
+        for micro in indices.reshape(-1, options.micro_batch):
+            batch = rows.batch(micro)
+            ids, positions, mask = (torch.from_numpy(x) for x in (batch.input_ids, batch.position_ids, batch.mask))
+            logits = model(input_ids=ids, position_ids=positions, use_cache=False).logits[:, :-1]
+            labels = ids[:, 1:].masked_fill(~mask[:, 1:], -100)
+            loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / count
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), job.stage.gradient_clipping)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        tokens += count
+    return tokens / (time.perf_counter() - began)
+
+
+def run_ours(job, options: argparse.Namespace, number: int) -> float:
+    """Tokens per second of the loop of `novelray train`, one worker."""
+    from novelray.telemetry.journal import Journal
+    from novelray.train.job import Place
+    from novelray.train.loop import Loop
+    from novelray.train.setup import prepare
+
+    place = Place(attempt=f"round-{number}")
+    ready = prepare(job, place, print)
+    journal = Journal(job.artifacts.store, job.run, f"{number}", 2.0, None)
+    began = time.perf_counter()
+    Loop(job, place, ready, journal, lambda metrics: None).run()
+    seconds = time.perf_counter() - began
+    journal.close()
+    order = ready.order
+    batches = [order.batch(*divmod(step, order.steps_per_epoch)) for step in range(options.steps)]
+    return sum(int(ready.rows.trained[b[b >= 0]].sum()) for b in batches) / seconds
+
+
+def report(bare: list[float], ours: list[float], options: argparse.Namespace) -> None:
+    """The table and the line of JSON."""
+    import torch
+
+    ratio = statistics.median(o / b for o, b in zip(ours, bare, strict=True))
+    rows = [("bare PyTorch loop", statistics.median(bare)), ("novelray, DeepSpeed ZeRO 0", statistics.median(ours))]
+    print(f"\nscratch:{options.model}, fp32, {options.global_batch} rows of {options.context} tokens per step, "
+          f"torch {torch.__version__}, {torch.get_num_threads()} threads; medians of {len(ours)} rounds")  # fmt: skip
+    for name, value in rows:
+        print(f"  {name:<30}{value:10,.0f} tokens/s")
+    print(f"  {'ratio':<30}{ratio:10.3f}")
+    print(
+        json.dumps({"ratio_bare": round(ratio, 4), "tokens_per_s": round(rows[1][1], 1), "bare": round(rows[0][1], 1)})
+    )
+
+
+def begin() -> None:
+    """Start again with the allocator's settings, which glibc reads at start; then one process group for DeepSpeed."""
+    if any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
+    os.environ.update(DS_ACCELERATOR="cpu", DS_LOG_LEVEL="error", RANK="0", LOCAL_RANK="0", WORLD_SIZE="1",
+                      MASTER_ADDR="127.0.0.1")  # fmt: skip
+    import torch
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+
+
+if __name__ == "__main__":
+    begin()
+    main()
