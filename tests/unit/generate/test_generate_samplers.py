@@ -79,11 +79,12 @@ def test_tokens_are_drawn_as_often_as_their_probability_says():
 
 def test_the_repetition_penalty_covers_prompt_and_output_as_in_transformers():
     row = logits()
-    one = state(prompt=(1, 2, 2), repetition_penalty=1.7, temperature=0)
-    one.observe(9)
+    likely, unlikely = int(row.argmax()), int(row.argmin())
+    one = state(prompt=(likely, 2, 2), repetition_penalty=1.7, temperature=0)
+    one.observe(unlikely)
     mine = row.clone()
     Samplers([one], CPU).choose(mine)
-    assert torch.equal(mine, RepetitionPenaltyLogitsProcessor(1.7)(torch.tensor([[1, 2, 9]]), row))
+    assert torch.equal(mine, RepetitionPenaltyLogitsProcessor(1.7)(torch.tensor([[likely, 2, unlikely]]), row))
 
 
 def test_presence_and_frequency_count_the_output_only():
