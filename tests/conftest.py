@@ -39,6 +39,6 @@ def ray_session():
     """One local Ray cluster of two CPUs for the whole test run."""
     from novelray.onray import session
 
-    session.start(num_cpus=2)
+    session.start(dashboard=True, num_cpus=2)  # a sweep needs the dashboard
     yield
     session.stop()

@@ -64,7 +64,7 @@ def tune(recipe: Recipe, say: Say) -> Any:
     """The search over the last stage."""
     from novelray.onray.tune import search
 
-    with session.session():
+    with session.session(dashboard=True):
         trained = _train(recipe, say, stages=len(recipe.train.resolved()) - 1)
         job = _next_job(recipe, open_artifacts(recipe), trained, say)
         return search(recipe, job, say)

@@ -12,6 +12,7 @@ import ray
 
 from novelray.errors import ClusterError
 
+log = logging.getLogger(__name__)
 LOCAL_ENVIRONMENT = {
     # Keep worker processes warm between small tasks: a new one costs seconds of imports.
     "RAY_num_workers_soft_limit": "16",
@@ -28,8 +29,11 @@ LOCAL_ENVIRONMENT = {
 """Environment that every worker of a local cluster inherits; `cluster/local` sets the same on its nodes."""
 
 
-def start(address: str | None = None, **options: Any) -> None:
+def start(address: str | None = None, dashboard: bool = False, **options: Any) -> None:
     """Connect to `address` (default: `RAY_ADDRESS`, else a new local cluster). Does nothing when connected already.
+
+    `dashboard`: a new local cluster gets one. It takes seconds, and only a sweep needs it: Ray Train asks it whether
+    a stopped trial is gone before it frees what the trial held.
 
     Raises ClusterError when the address does not answer or refuses the token.
     """
@@ -39,7 +43,7 @@ def start(address: str | None = None, **options: Any) -> None:
     if address is None:
         for name, value in LOCAL_ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        options = {"include_dashboard": False, "object_store_memory": 512 << 20, **options}
+        options = {"include_dashboard": dashboard, "object_store_memory": 512 << 20, **options}
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -48,6 +52,14 @@ def start(address: str | None = None, **options: Any) -> None:
             f"Could not start Ray on {where}: {str(error).splitlines()[0]}",
             "Is the cluster up, and is the token in ~/.ray/auth_token? Try: novelray doctor",
         ) from error
+    _keep_notes_off_the_screen()
+
+
+def _keep_notes_off_the_screen() -> None:
+    """The raylet's notes (how many workers were started, and such) go to the log and not through a progress bar."""
+    from ray._private import worker
+
+    worker.print_to_stdstream = lambda data, **_: log.debug("raylet: %s", data)
 
 
 def stop() -> None:
@@ -56,10 +68,10 @@ def stop() -> None:
 
 
 @contextmanager
-def session(address: str | None = None) -> Iterator[None]:
+def session(address: str | None = None, dashboard: bool = False) -> Iterator[None]:
     """`start`, and `stop` at the end when it was this call that started it."""
     mine = not ray.is_initialized()
-    start(address)
+    start(address, dashboard)
     try:
         yield
     finally:

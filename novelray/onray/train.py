@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -180,6 +181,7 @@ def failure_of(error: TrainingFailedError) -> NovelRayError:
 
 def _worker(config: dict[str, Any]) -> None:
     """What Ray Train runs on each worker."""
+    marks = {"process": _process_start(), "function": time.time()}
     job: Job = config["job"]
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
@@ -190,8 +192,13 @@ def _worker(config: dict[str, Any]) -> None:
     from novelray.train.stage import run_stage
 
     device = str(ray.train.torch.get_device()) if config["gpu"] else "cpu"
-    place = Place(rank, world, device, _common_attempt(rank))
+    place = Place(rank, world, device, _common_attempt(rank), marks)
     run_stage(job, place, lambda metrics: ray.train.report(metrics))
+
+
+def _process_start() -> float:
+    """When this process began, seconds since 1970; Ray may have had it waiting."""
+    return os.stat("/proc/self").st_ctime if os.path.exists("/proc/self") else time.time()
 
 
 def _common_attempt(rank: int) -> str:

@@ -15,6 +15,7 @@ import ray
 from ray import tune
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from novelray.errors import GaveUpError
 from novelray.onray.train import failure_of, layout_for, trainer_for
@@ -25,6 +26,7 @@ from novelray.tune.space import Trial, concurrency, share_of_cpus, stage_of_tria
 
 STAGE_VERSION = 1
 METRIC = "validation_loss"
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its boxes and tables stay away
 
 
 def search(recipe: Recipe, job: Job, say: Callable[[str], None]) -> Artifact:
@@ -53,11 +55,12 @@ def _trials(recipe: Recipe, job: Job, plan: Plan, say: Callable[[str], None]) ->
     scaling = recipe.scaling.model_copy(update={"cpus_per_worker": share_of_cpus(recipe.scaling, cpus, at_once)})
     layout_for(scaling, total)  # told now when a trial does not fit
     say(f"tune: {recipe.tune.trials} trials of up to {recipe.tune.max_steps} steps, {at_once} at once")
-    tuner = _tuner(recipe, replace(job, scaling=scaling, export=False), plan, at_once)
-    return [_trial_of(result, recipe) for result in list(tuner.fit())]  # type: ignore[call-overload]
+    tuner = _tuner(recipe, replace(job, scaling=scaling, export=False), plan, at_once, say)
+    results: Any = tuner.fit()
+    return [_trial_of(result, recipe) for result in results]
 
 
-def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int) -> tune.Tuner:
+def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int, say: Callable[[str], None]) -> tune.Tuner:
     """A new search, or the one that was interrupted."""
     store = job.artifacts.store
     folder = f"{store.base}/runs/{plan.id}/tune"
@@ -79,19 +82,37 @@ def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int) -> tune.Tuner:
         trainable,
         param_space=space,
         tune_config=tune.TuneConfig(
-            metric=METRIC, mode="min", num_samples=recipe.tune.trials, max_concurrent_trials=at_once,
-            scheduler=scheduler, search_alg=_search(recipe.seed),
+            metric=METRIC, mode="min", num_samples=recipe.tune.trials, scheduler=scheduler,
+            search_alg=BasicVariantGenerator(random_state=recipe.seed, max_concurrent=at_once),
         ),
         run_config=tune.RunConfig(
-            name="tune", storage_path=folder.removesuffix("/tune"), storage_filesystem=store.fs, verbose=0
+            name="tune", storage_path=folder.removesuffix("/tune"), storage_filesystem=store.fs, verbose=0,
+            callbacks=[_Telling(say)],
         ),
     )  # fmt: skip
 
 
-def _search(seed: int) -> Any:
-    from ray.tune.search.basic_variant import BasicVariantGenerator
+class _Telling(tune.Callback):
+    """Tells a person how each trial ended; Tune's own table does not fit among our lines."""
 
-    return BasicVariantGenerator(random_state=seed)
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._done = say, 0
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._done += 1
+        result = trial.last_result or {}
+        loss, steps = result.get(METRIC, float("nan")), result.get("step", 0)
+        head = f"tune: trial {self._done} of {len(trials)} · {_values(trial.config)}"
+        self._say(f"{head} · held-out loss {loss:.4f} after {steps} steps")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._done += 1
+        self._say(f"tune: trial {self._done} of {len(trials)} · {_values(trial.config)} · failed")
+
+
+def _values(values: dict[str, Any]) -> str:
+    rank = f", rank {values['lora_rank']}" if "lora_rank" in values else ""
+    return f"learning rate {values['learning_rate']:.2e}{rank}"
 
 
 def _run_trial(values: dict[str, Any], job: Job, section: Any) -> None:

@@ -51,7 +51,8 @@ class Place:
     rank: int = 0
     world: int = 1
     device: str = "cpu"
-    attempt: str = field(default="local")
+    attempt: str = "local"
+    marks: dict[str, float] = field(default_factory=dict)  # when the worker got where, seconds since 1970
 
     @property
     def cuda(self) -> bool:

@@ -28,20 +28,20 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
 
     Raises CancelledError when the run was cancelled (its state is committed), and other NovelRayErrors for people.
     """
-    began = time.monotonic()
+    marks = dict(place.marks)
     journal = _journal(job, place) if place.rank == 0 else None
     note = (lambda text: journal.log("warning", text=text)) if journal else (lambda text: None)
     try:
         from novelray.train.loop import Loop
         from novelray.train.setup import prepare
 
-        imported = time.monotonic()
+        marks["imported"] = time.time()
         ready = prepare(job, place, note)
+        marks["prepared"] = time.time()
         if journal:
-            seconds = {"imports_s": round(imported - began, 2), "prepare_s": round(time.monotonic() - imported, 2)}
             parameters = sum(p.numel() for p in ready.parameters.values())
             journal.log("start", stage=job.stage.name, from_step=ready.start, steps=ready.steps, world=place.world,
-                        rows=len(ready.rows), trainable=parameters, **seconds)  # fmt: skip
+                        rows=len(ready.rows), trainable=parameters, marks=marks)  # fmt: skip
         Loop(job, place, ready, journal, report).run()
         if place.rank == 0 and job.export:
             export(job, ready.engine.module.model, ready.bf16, note)
