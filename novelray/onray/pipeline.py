@@ -150,7 +150,7 @@ def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) 
         tokenizer = _tokenizer(recipe, artifacts, trained.corpus, source, say)
     kind, _, value = tokenizer.partition(":")
     folder = Path(value) if kind == "folder" else artifacts.get(value).local()
-    digest = digest_of_tokenizer(folder)
+    digest = value if value.startswith("tokenizer-") else digest_of_tokenizer(folder)
     shards = build_shards(recipe, artifacts, trained.corpus, folder, digest, stage.books, say)
     return job_for(recipe, artifacts, stage, source, tokenizer, shards)
 

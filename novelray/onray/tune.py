@@ -87,7 +87,7 @@ def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int, say: Callable[[st
         ),
         run_config=tune.RunConfig(
             name="tune", storage_path=folder.removesuffix("/tune"), storage_filesystem=store.fs, verbose=0,
-            callbacks=[_Telling(say)],
+            callbacks=[_Telling(say, recipe.tune.trials)],
         ),
     )  # fmt: skip
 
@@ -95,19 +95,19 @@ def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int, say: Callable[[st
 class _Telling(tune.Callback):
     """Tells a person how each trial ended; Tune's own table does not fit among our lines."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say, self._done = say, 0
+    def __init__(self, say: Callable[[str], None], total: int) -> None:
+        self._say, self._total, self._done = say, total, 0
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._done += 1
         result = trial.last_result or {}
         loss, steps = result.get(METRIC, float("nan")), result.get("step", 0)
-        head = f"tune: trial {self._done} of {len(trials)} · {_values(trial.config)}"
+        head = f"tune: trial {self._done} of {self._total} · {_values(trial.config)}"
         self._say(f"{head} · held-out loss {loss:.4f} after {steps} steps")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._done += 1
-        self._say(f"tune: trial {self._done} of {len(trials)} · {_values(trial.config)} · failed")
+        self._say(f"tune: trial {self._done} of {self._total} · {_values(trial.config)} · failed")
 
 
 def _values(values: dict[str, Any]) -> str:
