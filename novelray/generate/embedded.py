@@ -22,10 +22,9 @@ from novelray.generate.prompts import Prompts
 from novelray.generate.protocol import Capacity, Chunk, EngineError, Request, RequestError
 from novelray.generate.steady import make_steady
 from novelray.generate.stepper import Stepper
+from novelray.generate.stream import Stream
 
 log = logging.getLogger(__name__)
-
-Stream = asyncio.Queue[Event]
 
 
 class EmbeddedEngine:
@@ -66,7 +65,7 @@ class EmbeddedEngine:
 
     async def generate(self, request: Request) -> AsyncIterator[Chunk]:
         """See `Engine.generate`."""
-        stream: Stream = asyncio.Queue()
+        stream = Stream()
         generation = self._submit(request, asyncio.get_running_loop(), stream)
         try:
             while True:
@@ -213,7 +212,7 @@ class EmbeddedEngine:
 
 def _put(made: list[tuple[Stream, Event]]) -> None:
     for stream, event in made:
-        stream.put_nowait(event)
+        stream.put(event)
 
 
 def _obey(order: Callable[[], None], done: Future[None]) -> None:

@@ -12,12 +12,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from novelray.generate.protocol import Sampling
-
-WIDTHS = (64, 1024)
-"""How many of the likeliest tokens are looked at for top-k and top-p, before all are sorted."""
 
 
 class SamplerState:
@@ -159,27 +157,25 @@ class _Draw:
     def _keep_likeliest(self, probabilities: torch.Tensor) -> torch.Tensor:
         """Zero what top-k and top-p leave out. Tokens as likely as the last one kept stay too."""
         floor = torch.zeros_like(self._top_p)
-        rows, size = self._cut, probabilities.shape[1]
-        for width in (*(w for w in WIDTHS if w < size), size):
-            found, done = _floor(probabilities[rows], self._top_k[rows], self._top_p[rows], width)
-            floor[rows] = found
-            rows = rows[~done]
-            if not len(rows):
-                break
+        rows = self._cut
+        floor[rows] = _floor(probabilities[rows], self._top_k[rows], self._top_p[rows])
         return torch.where(probabilities >= floor, probabilities, 0)
 
 
-def _floor(
-    probabilities: torch.Tensor, top_k: torch.Tensor, top_p: torch.Tensor, width: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The least probability kept [rows, 1], judged by the `width` likeliest, and for which rows that was enough."""
+def _floor(probabilities: torch.Tensor, top_k: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
+    """The least probability kept, [rows, 1]: top-k first, then the fewest of those that hold top-p of their sum."""
     size = probabilities.shape[1]
-    best = probabilities.topk(width).values
-    limit = torch.where(top_k > 0, top_k.clamp_max(size), size)
-    best = torch.where(torch.arange(width, device=best.device) < limit, best, 0)
-    total = torch.where(limit <= width, best.sum(-1, keepdim=True), probabilities.sum(-1, keepdim=True))
+    best = _descending(probabilities)
+    limit = torch.where(top_k > 0, top_k, size)
+    best = torch.where(torch.arange(size, device=best.device) < limit, best, 0)
     before = best.cumsum(-1) - best
-    enough = torch.where(top_p < 1, top_p * total, torch.inf)  # at 1 a sum that rounds to 1 early must not cut
+    enough = torch.where(top_p < 1, top_p * best.sum(-1, keepdim=True), torch.inf)
     kept = ((before < enough) & (best > 0)).sum(-1, keepdim=True).clamp_min(1)
-    done = (kept < width) | (limit <= width) | (width == size)
-    return best.gather(1, kept - 1), done.squeeze(1)
+    return best.gather(1, kept - 1)
+
+
+def _descending(probabilities: torch.Tensor) -> torch.Tensor:
+    """Each row sorted. On the CPU by numpy, whose vector sort of 8,000 floats takes 20 µs and torch's 350."""
+    if probabilities.device.type == "cpu":
+        return torch.from_numpy(np.sort(probabilities.numpy(), axis=-1)[:, ::-1].copy())
+    return probabilities.sort(-1, descending=True).values

@@ -16,7 +16,7 @@ from novelray.generate.protocol import Sampling
 from novelray.generate.samplers import Samplers, SamplerState
 
 CPU = torch.device("cpu")
-SIZE = 3000  # more than the widths that are looked at first
+SIZE = 3000
 
 
 def logits(rows=1, scale=2.0, seed=0):
