@@ -25,7 +25,7 @@ from novelray.train.engine import set_learning_rate
 from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
 from novelray.train.setup import Ready
-from novelray.train.state import snapshot
+from novelray.train.state import is_finite, snapshot
 
 Report = Callable[[dict[str, Any]], None]
 POLL_S = 1.0
@@ -66,14 +66,12 @@ class Loop:
         progress, stage = self.progress, self.job.stage
         self.ready.engine.train()
         while progress.step < self.ready.steps and not self._stopped_early():
+            progress.validation_loss = None  # of this step, or of none: the best commit is chosen by it
             tokens, loss = self._step(progress.step)
             progress.step += 1
             cancelled = self._log(tokens, loss)
-            last = progress.step == self.ready.steps
-            improved = False
-            if last or progress.step % stage.validate_every == 0:
-                improved = self._validate()
-            if cancelled or last or improved or progress.step % self.job.checkpoint_every == 0:
+            improved = self._due(stage.validate_every) and self._validate()
+            if cancelled or improved or self._due(self.job.checkpoint_every):
                 self._commit()
             if cancelled:
                 self.committer.wait()
@@ -95,7 +93,7 @@ class Loop:
         total = torch.zeros((), device=self.place.device)
         for turn, indices in enumerate(share(batch, self.place.rank, self.place.world, stage.micro_batch)):
             if stage.method == "lora" and stage.lora.dropout:
-                seed_noise(self.job.seed, step, self.place.rank, turn)
+                seed_noise(self.job.seed, step, turn * self.place.world + self.place.rank)
             loss = ready.engine(*on_device(ready.rows, indices, self.place.device))
             # The engine averages over workers; the loss is per trained token of the whole global batch.
             ready.engine.backward(loss * (self.place.world / max(1, tokens)), scale_wrt_gas=False)
@@ -107,23 +105,29 @@ class Loop:
         """Write a journal line when one is due. Returns whether a cancel was asked for, the same on every rank."""
         step = self.progress.step
         self._speed.count(tokens)
-        if step % self.job.telemetry.log_every and step != self.ready.steps:
+        # Before every commit too, so that the loss behind it is known to be finite.
+        often = (self.job.telemetry.log_every, self.job.stage.validate_every, self.job.checkpoint_every)
+        if not any(map(self._due, often)):
             return False
         summed = torch.stack([loss.double(), loss.new_tensor(float(self._cancel_asked())).double()])
         all_reduce(summed)
         mean = summed[0].item() / max(1, tokens)
         if not math.isfinite(mean):
-            raise TrainError(
-                f"The loss of stage {self.job.stage.name!r} is {mean} at step {step}.",
-                f"Lower train.learning_rate (now {self.job.stage.learning_rate}) and run again: "
-                "commits up to the last good step are kept.",
-            )
+            raise self._diverged(f"The loss of stage {self.job.stage.name!r} is {mean} at step {step}.")
         if self.journal is not None:
             self.journal.log(
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
                 learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps), **self._speed.figures(step),
             )  # fmt: skip
         return bool(summed[1].item() > 0)
+
+    def _due(self, every: int) -> bool:
+        """Whether something that is done every so many steps, and at the end, is to be done after this step."""
+        return self.progress.step % every == 0 or self.progress.step == self.ready.steps
+
+    def _diverged(self, what: str) -> TrainError:
+        rate = self.job.stage.learning_rate
+        return TrainError(what, f"Lower train.learning_rate (now {rate}) or raise train.warmup, and run again.")
 
     def _validate(self) -> bool:
         """Measure on the held-out rows. Returns whether it is the best so far."""
@@ -132,6 +136,8 @@ class Loop:
             progress.validation_loss = validation_loss(self.ready, self.job, self.place)
         if progress.validation_loss is None:
             return False
+        if not math.isfinite(progress.validation_loss):
+            raise self._diverged(f"The held-out loss is {progress.validation_loss} at step {progress.step}.")
         stopping = self.job.stage.early_stopping
         improved = progress.validation_loss < progress.best_loss - (stopping.min_delta if stopping else 0.0)
         progress.bad_validations = 0 if improved else progress.bad_validations + 1
@@ -150,6 +156,10 @@ class Loop:
         progress, ready = self.progress, self.ready
         with self._speed.paused():
             tensors = snapshot(ready.engine, ready.parameters, self.place.rank, self.place.world)
+            broken = torch.tensor(float(not is_finite(tensors)), device=self.place.device)
+            all_reduce(broken)
+        if broken.item():  # a finite loss can still have a step behind it that breaks the weights
+            raise self._diverged(f"Weights are not finite after step {progress.step}.")
         epoch, position = divmod(progress.step, ready.order.steps_per_epoch)
         state = {
             "stage": self.job.stage.name, "cursor": [epoch, position], "seed": self.job.seed, "world": self.place.world,
@@ -159,7 +169,6 @@ class Loop:
         }  # fmt: skip
         self.committer.save(progress.step, tensors, state)
         progress.committed = progress.step
-        progress.validation_loss = None
         if self.journal is not None:
             self.journal.log("commit", stage=self.job.stage.name, step=progress.step)
 
@@ -235,9 +244,12 @@ def on_device(rows: Rows, indices: np.ndarray, device: str) -> tuple[torch.Tenso
     return tuple(torch.from_numpy(x).to(device) for x in (batch.input_ids, batch.position_ids, batch.mask))  # type: ignore[return-value]
 
 
-def seed_noise(seed: int, step: int, rank: int, turn: int) -> None:
-    """Make dropout a function of the place in the run, so that nothing has to be saved to repeat it."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank, turn]).generate_state(1)[0]))
+def seed_noise(seed: int, step: int, number: int) -> None:
+    """Make dropout a function of the place in the run: nothing has to be saved to repeat it.
+
+    `number` is that of the micro-batch in the global batch, which is the same on any number of workers.
+    """
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, number]).generate_state(1)[0]))
 
 
 def all_reduce(tensor: torch.Tensor) -> None:
