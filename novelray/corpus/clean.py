@@ -21,6 +21,7 @@ Step = tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]]
 
 _WIDE = str.maketrans(",?!:;", "，？！：；")
 
+# Runs of blanks are matched from their first character only: trying every one is quadratic on a long run.
 STEPS: tuple[Step, ...] = (
     ("line_ends", re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"), "\n"),
     ("control_characters", re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"), ""),
@@ -36,10 +37,10 @@ STEPS: tuple[Step, ...] = (
     ("punctuation", re.compile(f"(?<=[{_H}])[,?!:;](?![A-Za-z0-9/])"), lambda m: m.group().translate(_WIDE)),
     ("punctuation", re.compile(f"(?<=[{_CJK}])(?:\\.{{3,}}|。{{3,}}|…{{3,}}|·{{3,}})"), "……"),
     ("punctuation", re.compile(f"(?<=[{_CJK}])-{{2,}}(?=[{_CJK}\\s])"), "——"),
-    ("trailing_blanks", re.compile(r"[ \t\u3000]+(?=\n|\Z)"), ""),
+    ("trailing_blanks", re.compile(r"(?<![ \t\u3000])[ \t\u3000]+(?=\n|\Z)"), ""),
     ("indentation", re.compile(f"(?m)^[ \\t\\u3000]+(?=[{_CJK}「『（])"), ""),
     ("blank_lines", re.compile(r"\n{3,}"), "\n\n"),
-    ("outer_blanks", re.compile(r"\A\s+|\s+\Z"), ""),
+    ("outer_blanks", re.compile(r"\A\s+|(?<!\s)\s+\Z"), ""),
 )
 
 

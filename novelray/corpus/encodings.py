@@ -35,7 +35,9 @@ _BINARY = (
     (b"\x7fELF", "a program"),
 )
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_FREQUENT = frozenset("的一是不了在人有我他这這来來说說道那之个個子大上下也中天")
 _HANZI = re.compile(r"[\u3400-\u9fff]")
+_WESTERN_LETTER = re.compile(rb"[\x80-\x84\x86-\x90\x98-\xff]")  # high bytes but cp1252's quotes and dashes
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -135,7 +137,7 @@ def _best_multibyte(data: bytes) -> Decoded | None:
     best, best_score = None, PLAUSIBLE
     for encoding in ("gb18030", "cp950", "big5hkscs", "utf-16-le", "utf-16-be"):
         found = _strict(data, encoding)
-        if found is None or not _has_hanzi(found.text):
+        if found is None or not _is_chinese(found.text):
             continue
         score = _score(found.text)
         if score > best_score:
@@ -165,7 +167,7 @@ def _damaged_utf8(data: bytes) -> Decoded | None:
 
 def _single_byte(data: bytes) -> Decoded | None:
     """Mostly ASCII with some accents or curly quotes is cp1252 or Latin-1; the rest is charset-normalizer's."""
-    high = sum(data.count(byte) for byte in range(128, 256))
+    high = len(_WESTERN_LETTER.findall(data))
     if high <= len(data) // 20:
         name = "latin-1" if not re.search(rb"[\x80-\x9f]", data) else "cp1252"
         try:
@@ -179,9 +181,11 @@ def _single_byte(data: bytes) -> Decoded | None:
     return _strict(data, guess.encoding) if guess is not None else None
 
 
-def _has_hanzi(text: str) -> bool:
+def _is_chinese(text: str) -> bool:
+    """Whether Hanzi are frequent, and among them those that every Chinese text is full of (Korean bytes lack these)."""
     sample = _sample(text)
-    return len(_HANZI.findall(sample)) >= 0.1 * len(sample)
+    hanzi = _HANZI.findall(sample)
+    return len(hanzi) >= 0.1 * len(sample) and sum(c in _FREQUENT for c in hanzi) >= 0.03 * len(hanzi)
 
 
 def _score(text: str) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.*?\*\*\*[ \t]*$", re.M | re.S | re.I)
+_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.{0,400}?\*\*\*[ \t]*$", re.M | re.S | re.I)
 _OLD_START = re.compile(r"^\*{1,2} ?END ?\*? ?THE SMALL PRINT!.*$", re.M | re.I)
 _END = re.compile(
     r"^(?:\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?Project Gutenberg).*$", re.M | re.I
 )
 _CREDIT = re.compile(r"\s*(?:Produced by|E-text prepared by|This etext was prepared by)\b.*?(?:\n[ \t]*\n|\Z)", re.S)
 _NOTE = re.compile(r"\s*\[[^\[\]]{0,1000}\]")  # bracketed notices of the old small print
-LONGEST_MARKER = 400  # characters over which a start marker may wrap
 
 
 def strip_gutenberg(text: str) -> tuple[str, int]:
@@ -31,7 +30,7 @@ def strip_gutenberg(text: str) -> tuple[str, int]:
 def _start(text: str) -> int:
     third = len(text) // 3
     found = _START.search(text, 0, max(third, 5000))
-    if found and found.end() - found.start() <= LONGEST_MARKER:
+    if found:
         return found.end()
     old = _OLD_START.search(text, 0, max(third, 20_000))
     return old.end() if old and "gutenberg" in text[:5000].lower() else 0

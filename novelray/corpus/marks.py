@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from novelray.corpus.numbers import HANZI_NUMBER, WORD_NUMBER, hanzi_values, roman_value, trimmed_hanzi, western_value
 
 SENTENCE_END = "。！？!?；;」』”’）)】》…．.—"
 VOLUME_UNITS = "卷部集篇册冊"
+MOST_MARKS = 50_000
 LONGEST_HEADING = 60  # characters of a line that can still be a heading
 
 
@@ -50,8 +52,8 @@ _EN_VOLUME = re.compile(
     rf"(?m)^[ \t]*((Book|BOOK|Part|PART|Volume|VOLUME)[ \t]+(?:the[ \t]+|THE[ \t]+)?"
     rf"([0-9]{{1,4}}|[IVXLC]+|(?i:{WORD_NUMBER}))(?![A-Za-z0-9]))([.:\-—–]*[ \t]*)(.*)$"
 )
-_ROMAN_LINE = re.compile(r"(?m)^[ \t]*(([IVXLC]+)(\.?))(?:[ \t]+([A-Z“\"‘'].*?))?[ \t]*$")
-_NUMBER_LINE = re.compile(r"(?m)^[ \t]*(([0-9]{1,4})\.?)(?:[ \t]+([A-Z“\"\u4e00-\u9fff].*?))?[ \t]*$")
+_ROMAN_LINE = re.compile(r"(?m)^[ \t]*(([IVXLC]+)(\.?))(?:[ \t]+([A-Z“\"‘'].{0,80}?))?[ \t]*$")
+_NUMBER_LINE = re.compile(r"(?m)^[ \t]*(([0-9]{1,4})\.?)(?:[ \t]+([A-Z“\"\u4e00-\u9fff].{0,80}?))?[ \t]*$")
 _EXTRA = re.compile(
     r"(?m)^[ \t\u3000]*("
     r"(?:楔子|序章|序幕|自序|序言?|引子|引言|前言|后记|後記|尾声|尾聲|终章|終章|大结局|番外|附录|附錄|跋)"
@@ -62,9 +64,15 @@ _EXTRA = re.compile(
 
 def find_marks(text: str) -> list[Mark]:
     """Every possible heading of `text`, ordered by place."""
-    found = [*_zh_lines(text), *_zh_inline(text), *_zh_lists(text), *_western(text), *_bare_numbers(text)]
-    found += [*_volumes(text), *_extras(text)]
+    sources = (_zh_lines, _zh_inline, _zh_lists, _western, _bare_numbers, _volumes, _extras)
+    found = [mark for source in sources for mark in _unless_too_many(source(text))]
     return sorted(found, key=lambda m: (m.start, -m.weight))
+
+
+def _unless_too_many(marks: Iterator[Mark]) -> list[Mark]:
+    """No book has so many headings: a file with more of them is a table or a list of numbers."""
+    found = list(islice(marks, MOST_MARKS + 1))
+    return found if len(found) <= MOST_MARKS else []
 
 
 def _line(match: re.Match[str], group: int, rest: str) -> tuple[int, str]:

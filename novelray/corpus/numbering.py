@@ -103,9 +103,11 @@ def contents_marks(marks: Sequence[Mark], text: str) -> set[Mark]:
     """The marks that stand in a table of contents: a run of headings without bodies whose numbers come again."""
     found: set[Mark] = set()
     for run in _runs(marks, text):
+        if len(run) < CONTENTS_RUN:
+            continue
         again = _repeated(run, marks)
         numbered = sum(bool(m.values) for m in run)
-        if len(run) >= CONTENTS_RUN and 2 * again >= numbered > 0:
+        if 2 * again >= numbered > 0:
             last_tiny = _is_tiny_after(run[-1], marks, text) or _repeated(run[-1:], marks) == 1
             found |= set(run if last_tiny else run[:-1])
     return found

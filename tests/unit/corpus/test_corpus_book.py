@@ -85,3 +85,13 @@ def test_every_character_of_a_real_book_is_accounted_for(novels, name):
 )
 def test_the_language_of_a_chapter_is_told(text, language):
     assert language_of(text) == language
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "filler", [" " * 1_000_000, "1\n" * 500_000, "。" * 1_000_000, "第一" * 500_000, "I. A" + " " * 1_000_000 + "x"]
+)
+def test_a_pathological_file_takes_time_in_proportion_to_its_size(filler):
+    chapters, report = _make(filler + SENTENCE * 10, max_chapter_chars=10_000)
+    assert chapters
+    assert report.chars == len(filler) + len(SENTENCE) * 10

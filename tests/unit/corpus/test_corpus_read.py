@@ -116,3 +116,10 @@ def test_latin1_english_is_not_taken_for_chinese(novels):
     found = decode((novels / "en" / "sherlock-holmes.latin1.txt").read_bytes())
     assert found.encoding == "latin-1"
     assert "château" in found.text or "café" in found.text or "é" in found.text
+
+
+def test_korean_and_japanese_bytes_are_not_taken_for_chinese():
+    korean = "그는 아무 말도 하지 않고 집을 나섰다. 나는 창밖을 바라보았다.\n" * 100
+    japanese = "彼はその日、何も言わずに家を出た。私は黙って窓の外を見ていた。\n" * 100
+    assert decode(korean.encode("euc-kr")).text == korean
+    assert decode(japanese.encode("shift_jis")).text == japanese
