@@ -19,7 +19,7 @@ from novelray.corpus.report import Quarantined, build_report, check_quarantine, 
 from novelray.corpus.select import Selection, select
 from novelray.corpus.shelf import SHARED_HINT, Book, Shelf, find_books, read_bytes
 from novelray.errors import CorpusError, NovelRayError
-from novelray.onray.rows import Row, map_rows
+from novelray.onray.data import Row, map_rows
 from novelray.recipe import Recipe
 from novelray.recipe.corpus import CorpusSection
 from novelray.storage import Artifact, Artifacts, Draft, Plan, Store
@@ -79,7 +79,7 @@ def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:
 def _split_books(books: Sequence[Book], store: Store, parts: str, recipe: Recipe) -> list[Row]:
     """The first pass: an outcome per book, in the order of `books`."""
     options = {"store": store, "parts": parts, "section": recipe.corpus, "endpoint": recipe.storage.endpoint}
-    return map_rows([vars(book) for book in books], _split_one, options)
+    return map_rows([vars(book) for book in books], _split_one, options, "Reading the books")
 
 
 def _split_one(row: Row, store: Store, parts: str, section: CorpusSection, endpoint: str | None) -> Row:
@@ -145,7 +145,7 @@ def _write_files(books: Sequence[BookReport], selection: Selection, draft: Draft
         }
         for plan in plans
     ]
-    written = map_rows(rows, _write_one, {"store": draft.artifacts.store})
+    written = map_rows(rows, _write_one, {"store": draft.artifacts.store}, "Writing the chapters")
     assert sum(w["rows"] for w in written) == len(selection.duplicates.kept), "a chapter was lost"
 
 

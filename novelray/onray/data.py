@@ -24,34 +24,36 @@ MOST_TASKS = 1024  # blocks that a long list of rows is divided into
 def map_rows(
     rows: Sequence[Row], task: Callable[..., Row], options: Mapping[str, Any], doing: str, workers: int | None = None
 ) -> list[Row]:
-    """Run `task(row, **options)` on each row, at most `workers` at once; the results come in any order.
+    """`task(row, **options)` for each row, at most `workers` at once; the results in the order of `rows`.
 
-    Rows and results are JSON objects. Raises the first error of our family that a task raised, which ends the others,
-    or ClusterError saying what was being done.
+    Rows and results are JSON objects: places, ids, digests and decisions, never text. A task may run again after a
+    lost worker, so it has to write the same bytes each time. Raises the first error of our family that a task raised,
+    which ends the others, or ClusterError saying what was being done.
     """
     import ray
 
     if not rows:
         return []
     quiet()
+    numbered = [{"number": number, "row": json.dumps(row)} for number, row in enumerate(rows)]
     each: Any = _each  # Ray's types know no keyword arguments
-    dataset = ray.data.from_items([json.dumps(row) for row in rows], override_num_blocks=min(len(rows), MOST_TASKS))
+    dataset = ray.data.from_items(numbered, override_num_blocks=min(len(rows), MOST_TASKS))
     mapped = dataset.map_batches(
         each, batch_size=1, batch_format="pyarrow", compute=ray.data.TaskPoolStrategy(workers),
         fn_kwargs={"task": task, "options": dict(options)},
     )  # fmt: skip
-    results = []
+    results: dict[int, Row] = {}
     try:
         for found in mapped.iter_rows():
             if found["error"]:
                 raise _error(json.loads(found["error"]))
-            results.append(json.loads(found["result"]))
+            results[found["number"]] = json.loads(found["result"])
     except NovelRayError:
         raise
     except Exception as error:
         raise from_ray(error, doing) from error
     assert len(results) == len(rows), "Ray Data lost a row"
-    return results
+    return [results[number] for number in range(len(rows))]
 
 
 def quiet() -> None:
@@ -64,9 +66,9 @@ def quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
-def _each(batch: pa.Table, task: Callable[..., Row], options: Mapping[str, Any]) -> dict[str, list[str]]:
+def _each(batch: pa.Table, task: Callable[..., Row], options: Mapping[str, Any]) -> pa.Table:
     results, problems = [], []
-    for item in batch.column("item").to_pylist():
+    for item in batch.column("row").to_pylist():
         result, problem = "", ""
         try:
             result = json.dumps(task(json.loads(item), **options))
@@ -74,7 +76,9 @@ def _each(batch: pa.Table, task: Callable[..., Row], options: Mapping[str, Any])
             problem = json.dumps([type(error).__name__, error.message, error.hint])
         results.append(result)
         problems.append(problem)
-    return {"result": results, "error": problems}
+    large = pa.large_string()
+    columns = {"result": pa.array(results, large), "error": pa.array(problems, large)}
+    return pa.table({"number": batch.column("number"), **columns})
 
 
 def _error(described: list[str]) -> NovelRayError:

@@ -116,7 +116,7 @@ def build_shards(
 def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> list[Listed]:
     """The chapters to make rows of, in the corpus's order. Each file's bytes are verified where it is read."""
     rows = [{"file": name} for name in chapter_files(corpus)]
-    lists = sorted(map_rows(rows, _list_task, {"corpus": corpus}, "Listing the chapters"), key=lambda r: r["file"])
+    lists = map_rows(rows, _list_task, {"corpus": corpus}, "Listing the chapters")
     listed = [
         Listed(found["file"], number, *values)
         for found in lists
