@@ -52,7 +52,7 @@ def doctor(
 
 
 def trace(
-    artifact: Annotated[str, typer.Argument(help="An artifact's id, such as model-0123456789abcdef.")],
+    artifact: Annotated[str, typer.Argument(help="An artifact's id, or a version: name@latest.")],
     recipe: Annotated[Path, typer.Option("--recipe", "-r", help="Recipe whose storage is searched.")] = Path(
         "recipe.yaml"
     ),

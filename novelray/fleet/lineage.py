@@ -9,13 +9,19 @@ from rich.tree import Tree
 
 from novelray.fleet.console import console
 from novelray.recipe import load_recipe
+from novelray.registry import Registry
 from novelray.storage import Artifacts, Store, trace
 from novelray.storage.artifacts import Link
 
 
 def show_trace(artifact: str, recipe: Path, storage: str | None) -> None:
-    """Print where an artifact came from. Raises NovelRayError when the storage has none of that id."""
+    """Print where an artifact (an id, or a version `name@alias` or `name@digest`) came from.
+
+    Raises NovelRayError when the storage has none of that id.
+    """
     artifacts = Artifacts(_store(recipe, storage))
+    if "@" in artifact:
+        artifact = Registry(artifacts.store).resolve(artifact).artifact
     artifacts.get(artifact)
     branches: list[Tree] = []
     for link in trace(artifacts, artifact):

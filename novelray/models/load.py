@@ -79,24 +79,27 @@ def from_folder(folder: Path, dtype: torch.dtype, trust_remote_code: bool = Fals
 
     Raises ModelError when the weights do not match the configuration or the architecture is not known.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     checked_folder(folder, trust_remote_code)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True,
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=trust_remote_code, ignore_mismatched_sizes=True,  # told below, with the names
         )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(
             f"The model in {folder} does not load: {str(error).strip().splitlines()[0]}",
             "Is the folder complete, and is its architecture one that transformers knows?",
         ) from error
     model, report = loaded
-    if report["missing_keys"] or report["mismatched_keys"]:
-        names = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    shapes = {key[0] if isinstance(key, tuple) else str(key) for key in report["mismatched_keys"]}
+    wrong = {**dict.fromkeys(report["missing_keys"], "missing"), **dict.fromkeys(shapes, "of another shape")}
+    if wrong:
+        name = min(wrong)
         raise ModelError(
-            f"The weights in {folder} do not match its config.json: {len(names)} differ, first {names[0]}.",
+            f"The weights in {folder} do not match its config.json: {len(wrong)} differ, first {name} ({wrong[name]}).",
             "Fetch the model again, or mend config.json.",
         )
     checked: PreTrainedModel = model

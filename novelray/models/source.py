@@ -58,6 +58,16 @@ def checked_folder(folder: Path, trust_remote_code: bool = False) -> Path:
     return folder.resolve()
 
 
+def check_context(folder: Path, context: int) -> None:
+    """Raise ModelError when rows of `context` tokens are longer than the model in a folder reads."""
+    limit = _config(folder / "config.json").get("max_position_embeddings")
+    if isinstance(limit, int) and context > limit:
+        raise ModelError(
+            f"shards.context is {context} tokens and the base model in {folder} reads {limit}.",
+            f"Set shards.context to at most {limit}.",
+        )
+
+
 def digest_of_source(source: str) -> str:
     """What a source contributes to an artifact's identity: content for folders, the name for the others."""
     kind, _, value = source.partition(":")

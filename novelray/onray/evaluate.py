@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import ray
 
@@ -45,12 +45,14 @@ def evaluate(recipe: Recipe, corpus: Artifact, job: Job, say: Callable[[str], No
     return artifact
 
 
-def prompts_of(corpus: Artifact, books: tuple[str, ...], count: int, chars: int) -> list[str]:
-    """Openings of held-out chapters of the matching books, spread evenly over them; Chinese ones first.
+def prompts_of(
+    corpus: Artifact, books: tuple[str, ...], count: int, chars: int, split: Literal["train", "heldout"] = "heldout"
+) -> list[str]:
+    """Openings of chapters of the matching books, spread evenly over them; Chinese ones first.
 
     Raises NovelRayError when nothing is held out.
     """
-    held_out = chapters(corpus, "heldout", books, columns=["language", "text"])
+    held_out = chapters(corpus, split, books, columns=["language", "text"])
     rows = [row for batch in held_out for row in batch.to_pylist()]
     openings = [row["text"][:chars] for row in sorted(rows, key=lambda row: row["language"] != "zh")]
     if not openings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from novelray.errors import ModelError
 from novelray.models.source import resolve
 from novelray.plan import Facts, ModelShape, shape_of, shape_of_scratch
 from novelray.recipe import Recipe
@@ -34,4 +35,7 @@ def _shape(recipe: Recipe) -> ModelShape | None:
     if "@" in base:
         return None
     folder = Path(resolve(recipe.model).partition(":")[2])
-    return shape_of(json.loads((folder / "config.json").read_text("utf-8")))
+    try:
+        return shape_of(json.loads((folder / "config.json").read_text("utf-8")))
+    except ModelError:  # a shape that the plan cannot count, such as a mixture of experts
+        return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from novelray.models.source import digest_of_source, resolve
+from novelray.models.source import check_context, digest_of_source, resolve
 from novelray.onray import session
 from novelray.recipe import Recipe
 from novelray.recipe.train import StageSection
@@ -31,6 +31,12 @@ class Trained:
     corpus: Artifact
     jobs: tuple[Job, ...]
     models: tuple[Artifact, ...]
+
+    @property
+    def has_heldout(self) -> bool:
+        """Whether anything of the last stage's books was kept out, to measure with."""
+        shards = self.corpus.artifacts.get(self.jobs[-1].shards)
+        return int(shards.counts["heldout"]["rows"]) > 0
 
 
 def open_artifacts(recipe: Recipe) -> Artifacts:
@@ -108,9 +114,12 @@ def run(recipe: Recipe, say: Say, remain: bool = True) -> None:
     with session.session():
         check_port(recipe.serve)  # told now, not after the training
         trained = _train(recipe, say)
-        version = register(recipe, trained, _evaluate(recipe, trained, say), say)
+        held_out = trained.has_heldout
+        version = register(recipe, trained, _evaluate(recipe, trained, say) if held_out else None, say)
         deployed = bring_up(recipe, open_artifacts(recipe), version, say)
-        demonstrate(deployed, prompts_of(trained.corpus, trained.jobs[-1].stage.books, 1, DEMONSTRATION_CHARS)[0])
+        books = trained.jobs[-1].stage.books
+        prompts = prompts_of(trained.corpus, books, 1, DEMONSTRATION_CHARS, "heldout" if held_out else "train")
+        demonstrate(deployed, prompts[0])
         if remain:
             stay(say)
         else:
@@ -127,7 +136,7 @@ def _train(recipe: Recipe, say: Say, stages: int | None = None) -> Trained:
     from novelray.onray.corpus import build_corpus
 
     artifacts = open_artifacts(recipe)
-    source_of(recipe, artifacts)  # a base that is not there is told before an hour of work, not after
+    check_start(recipe, artifacts)
     trained = Trained(build_corpus(recipe, artifacts, say), (), ())
     for _ in recipe.train.resolved()[:stages]:
         from novelray.onray.train import train as train_stage
@@ -180,6 +189,21 @@ def job_for(
         checkpoint_every=recipe.train.checkpoint_every,
         keep_checkpoints=recipe.train.keep_checkpoints,
     )
+
+
+def check_start(recipe: Recipe, artifacts: Artifacts) -> None:
+    """Tell before an hour of work, not after: the base is not there or reads less than a row, the workers do not fit.
+
+    Raises ModelError and CapacityError. Where a model of this name is there, room is looked for when it is needed:
+    what is trained elsewhere can be evaluated and served on less.
+    """
+    source = source_of(recipe, artifacts)
+    if source.startswith("folder:"):
+        check_context(Path(source.removeprefix("folder:")), recipe.shards.context)
+    if not Registry(artifacts.store).versions(recipe.model_name):
+        from novelray.onray.train import layout_now
+
+        layout_now(recipe.scaling)
 
 
 def source_of(recipe: Recipe, artifacts: Artifacts) -> str:

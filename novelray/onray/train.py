@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import ray
@@ -16,7 +18,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
-from novelray.errors import EXIT_RETRY, CapacityError, GaveUpError, NovelRayError
+from novelray.errors import EXIT_RETRY, CancelledError, CapacityError, DiskFullError, GaveUpError, NovelRayError
 from novelray.recipe.scaling import ScalingSection
 from novelray.storage import Artifact
 from novelray.telemetry.bar import progress_bar
@@ -24,6 +26,10 @@ from novelray.telemetry.control import forwarding, request_cancel
 from novelray.train.job import Job, Place
 
 Result = TypeVar("Result")
+Resources = Mapping[str, float]
+REJOIN_S = 300.0
+"""Longest wait, before another attempt, for a lost node to come back."""
+
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # a finished or lost worker is seen sooner
 
 
@@ -40,10 +46,10 @@ class Layout:
         return {"CPU": self.cpus, **({"GPU": 1} if self.gpu else {})}
 
 
-def layout_for(scaling: ScalingSection, available: dict[str, float]) -> Layout:
-    """How the scaling section fits what the cluster has. Pure.
+def layout_for(scaling: ScalingSection, available: Resources, nodes: Sequence[Resources] = ()) -> Layout:
+    """How the scaling section fits what the cluster has, all together (`available`) and per node. Pure.
 
-    Raises CapacityError when it does not: Ray itself would wait for ever.
+    Without `nodes` the cluster is one node. Raises CapacityError when it does not fit: Ray would wait for ever.
     """
     gpus, cpus = int(available.get("GPU", 0)), int(available.get("CPU", 0))
     gpu = scaling.device == "gpu" or (scaling.device == "auto" and gpus >= scaling.workers)
@@ -54,14 +60,37 @@ def layout_for(scaling: ScalingSection, available: dict[str, float]) -> Layout:
             if gpus
             else "Set scaling.device to cpu or auto, or connect to a cluster with GPUs (RAY_ADDRESS).",
         )
-    share = max(1, cpus // scaling.workers)
-    each = scaling.cpus_per_worker or (min(4, share) if gpu else share)
-    if each * scaling.workers > cpus:
+    nodes = nodes or (available,)
+    most = max(int(node.get("CPU", 0)) for node in nodes)
+    sizes = (scaling.cpus_per_worker,) if scaling.cpus_per_worker else range(min(4, most) if gpu else most, 0, -1)
+    fitting = [size for size in sizes if _places(nodes, size, gpu) >= scaling.workers]
+    if not fitting:
+        each = scaling.cpus_per_worker or 1
         raise CapacityError(
-            f"The recipe asks for {scaling.workers} worker(s) of {each} CPU(s) and the cluster has {cpus}.",
+            f"The recipe asks for {scaling.workers} worker(s) of {each} CPU(s){' and a GPU' if gpu else ''} and the "
+            f"cluster has {cpus}, at most {most} of them on one node, with room for {_places(nodes, each, gpu)}.",
             "Lower scaling.workers or scaling.cpus_per_worker, or add nodes.",
         )
-    return Layout(scaling.workers, gpu, each)
+    return Layout(scaling.workers, gpu, fitting[0])
+
+
+def _places(nodes: Sequence[Resources], cpus: int, gpu: bool) -> int:
+    """How many workers of so many CPUs, and a GPU each, find room on the nodes: a worker cannot lie across two."""
+    rooms = [int(node.get("CPU", 0)) // cpus for node in nodes]
+    return sum(min(room, int(node.get("GPU", 0))) if gpu else room for room, node in zip(rooms, nodes, strict=True))
+
+
+def layout_now(scaling: ScalingSection, patience_s: float = 0.0) -> Layout:
+    """`layout_for` the cluster as it is, which may take so many seconds to get back a node that it lost."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            return layout_for(scaling, ray.cluster_resources(), nodes)
+        except CapacityError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(1.0)
 
 
 def train(job: Job, say: Callable[[str], None]) -> Artifact:
@@ -73,7 +102,7 @@ def train(job: Job, say: Callable[[str], None]) -> Artifact:
     if found is not None:
         say(f"{job.stage.name}: nothing changed, using {found.id}")
         return found
-    layout = layout_for(job.scaling, ray.cluster_resources())
+    layout = layout_now(job.scaling)
     store = job.artifacts.store
     with forwarding(store, job.run), progress_bar(store, job.run, job.stage.name):
         _with_retries(job, layout, say)
@@ -90,8 +119,11 @@ def _summary(artifact: Artifact) -> str:
 
 
 def _with_retries(job: Job, layout: Layout, say: Callable[[str], None]) -> None:
+    # "auto" is decided once: a run that has lost its GPUs waits for them and does not crawl on.
+    scaling = job.scaling.model_copy(update={"device": "gpu" if layout.gpu else "cpu"})
     for attempt in range(job.scaling.retries + 1):
-        cause = _in_thread(lambda: _attempt(job, layout), lambda: _cancel(job, say))
+        patience_s = REJOIN_S if attempt else 0.0
+        cause = _in_thread(partial(_attempt, job, scaling, patience_s), lambda: _cancel(job, say))
         if cause is None:
             return
         if attempt < job.scaling.retries:
@@ -112,19 +144,28 @@ def _in_thread(work: Callable[[], Result], on_interrupt: Callable[[], None]) -> 
 
     Ray Train would answer Ctrl-C by killing the workers, and the steps since the last commit would be lost.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="train") as pool:
-        future = pool.submit(work)
+    future: Future[Result] = Future()
+
+    def run() -> None:
         try:
-            return future.result()
-        except KeyboardInterrupt:
-            on_interrupt()
-            return future.result()
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    # Not a pool: the interpreter waits for a pool's threads, and the second Ctrl-C has to be the last one.
+    threading.Thread(target=run, name="train", daemon=True).start()
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        on_interrupt()
+    future.result()
+    raise CancelledError("Cancelled when the training was done.", "Run the same command again to go on from there.")
 
 
-def _attempt(job: Job, layout: Layout) -> str | None:
+def _attempt(job: Job, scaling: ScalingSection, patience_s: float) -> str | None:
     """One start of the worker group. Returns None when done, or why it was lost. Raises what a retry cannot mend."""
     try:
-        trainer_for(job, layout).fit()
+        trainer_for(job, layout_now(scaling, patience_s)).fit()
     except TrainingFailedError as error:
         failure = failure_of(error)
         if isinstance(failure, LostWorkerError):
@@ -173,8 +214,8 @@ def failure_of(error: TrainingFailedError) -> NovelRayError:
         failures = [error.controller_failure]
     causes = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]
     for cause in causes:
-        if isinstance(cause, NovelRayError) and cause.exit_code != EXIT_RETRY:
-            return cause
+        if isinstance(cause, DiskFullError) or (isinstance(cause, NovelRayError) and cause.exit_code != EXIT_RETRY):
+            return cause  # a full disk has room again only when somebody makes some
     text = (str(causes[0]).strip().splitlines() or ["no message"])[0]
     return LostWorkerError(f"a worker was lost ({type(causes[0]).__name__}: {text}).")
 

@@ -1,7 +1,8 @@
 """The journal: what a run did, one JSON object per line. It is the record; trackers only mirror it.
 
-Object stores cannot append, so each attempt of a run writes a file of its own, whole at each flush, from a thread that
-the training step never waits for. A reader joins the attempts: where two have the same step, the later attempt counts.
+Object stores cannot append, so each attempt of a run writes files of its own, the newest whole at each flush, from a
+thread that the training step never waits for; a new file is begun after so many lines, since a long run has a million.
+A reader joins the attempts: where two have the same step, the later attempt counts.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from novelray.errors import NovelRayError
 from novelray.storage import Store
 
 Event = dict[str, Any]
+LINES_PER_FILE = 2000
 
 
 class Journal:
-    """Writes `<folder>/journal/<attempt>.jsonl` and, with the newest value of everything, `<folder>/progress.json`.
+    """Writes `<folder>/journal/<attempt>-<number>.jsonl` and, the newest value of everything, `<folder>/progress.json`.
 
     A failing tracker or storage never stops a run: the lines stay in memory and are written with the next flush.
     """
@@ -29,7 +31,8 @@ class Journal:
         self, store: Store, folder: str, attempt: str, every_s: float, mirror: Callable[[Event], None] | None
     ) -> None:
         self._store, self._every_s, self._mirror = store, every_s, mirror
-        self._path = f"{folder}/journal/{attempt}.jsonl"
+        self._files = f"{folder}/journal/{attempt}"
+        self._number = 0
         self._progress = f"{folder}/progress.json"
         self._lines: list[str] = []
         self._latest: Event | None = None
@@ -67,9 +70,13 @@ class Journal:
         if count == self._written:
             return
         with contextlib.suppress(NovelRayError):  # tried again at the next flush
-            self._store.write(self._path, "".join(f"{line}\n" for line in self._lines[:count]).encode())
+            path = f"{self._files}-{self._number:05d}.jsonl"
+            self._store.write(path, "".join(f"{line}\n" for line in self._lines[:count]).encode())
             self._store.write(self._progress, json.dumps(self._latest, ensure_ascii=False).encode())
             self._written = count
+            if count >= LINES_PER_FILE:
+                del self._lines[:count]
+                self._number, self._written = self._number + 1, 0
 
 
 def read_journal(store: Store, folder: str) -> list[Event]:

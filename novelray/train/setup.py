@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.distributed as dist
 
 from novelray.checkpoints.commit import Commit, latest
 from novelray.errors import TrainError
@@ -40,7 +42,7 @@ class Ready:
     bf16: bool
 
 
-def prepare(job: Job, place: Place, say: Any) -> Ready:
+def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     """Load rows and model, take up the newest good commit, build the engine."""
     shards = job.artifacts.get(job.shards).local()
     rows, heldout = open_rows(shards, "train"), open_rows(shards, "heldout")
@@ -50,8 +52,9 @@ def prepare(job: Job, place: Place, say: Any) -> Ready:
     steps = total_steps(job.stage, order)
     bf16 = wants_bf16(job.stage, place)
     model = build_model(job, bf16)
-    rows.check_vocabulary(model.config.vocab_size)
-    commit = latest(job.artifacts.store, job.run, say) if job.resume else None
+    for split in filter(None, (rows, heldout)):
+        split.check_vocabulary(model.config.vocab_size)
+    commit = newest_commit(job, place, say)
     if commit is not None:
         load_weights(commit, model)
     engine = _engine(job, place, model, bf16)
@@ -59,6 +62,18 @@ def prepare(job: Job, place: Place, say: Any) -> Ready:
     if commit is not None:
         load_optimizer(commit, engine, parameters, bf16)
     return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16)
+
+
+def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit | None:
+    """The commit to go on from: rank 0 looks and verifies, and all take that one. Collective.
+
+    Were each to look for itself, a worker of an attempt given up for lost could still commit in between, and the ranks
+    would go on from different steps.
+    """
+    found = [latest(job.artifacts.store, job.run, say) if job.resume and place.rank == 0 else None]
+    if place.world > 1:
+        dist.broadcast_object_list(found, src=0)
+    return found[0]
 
 
 def total_steps(stage: StageSection, order: RowOrder) -> int:

@@ -69,7 +69,7 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
             export_adapter(weights, adapter_config(job.stage.lora, adapted_modules(names)), folder)
             _write_base(folder, job.source)
         else:
-            export_full(weights, torch.bfloat16 if bf16 else torch.float32, model.config.to_diff_dict(), folder)
+            export_full(weights, torch.bfloat16 if bf16 else torch.float32, model, folder)
         _copy_tokenizer(job, folder)
         draft = job.artifacts.begin(job.plan)
         draft.add_folder(folder)

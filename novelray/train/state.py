@@ -37,6 +37,11 @@ def snapshot(engine: Any, parameters: Parameters, rank: int, world: int) -> Tens
     return dict(whole_tensors(engine, parameters, share_of(parameters, rank, world)))
 
 
+def is_finite(tensors: Tensors) -> bool:
+    """Whether all weights of a snapshot are numbers. A moment that is none makes its weight none in the same step."""
+    return all(bool(t.isfinite().all()) for name, t in tensors.items() if name.startswith(WEIGHT))
+
+
 def load_weights(commit: Commit, model: torch.nn.Module) -> None:
     """Put a commit's weights into a model, before any engine is built around it.
 
