@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from novelray.storage import Artifacts, Store
 
+S3_KEYS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 NOVELS = Path(os.environ.get("NOVELRAY_NOVELS", Path(__file__).parents[2] / "shared" / "corpora"))
 
 
@@ -39,6 +46,15 @@ def ray_session():
     """One local Ray cluster of two CPUs for the whole test run."""
     from novelray.onray import session
 
+    os.environ.update(S3_KEYS)  # workers have the environment that the cluster was started with
     session.start(dashboard=True, num_cpus=2)  # a sweep needs the dashboard
     yield
     session.stop()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -36,11 +36,7 @@ def build_corpus(recipe: Recipe, artifacts: Artifacts, say: Say) -> Artifact:
     StorageError. Nothing half-written stays behind.
     """
     shelf = find_books(recipe.corpus.books, recipe.storage.endpoint)
-    plan = Plan(
-        "corpus", STAGE_VERSION,
-        inputs={book.name: book.digest for book in shelf.books},
-        section={**recipe.corpus.identity(), "seed": recipe.seed},
-    )  # fmt: skip
+    plan = plan_of(recipe, shelf)
     found = artifacts.find(plan.id)
     if found is not None:
         say(f"corpus: nothing changed, using {found.id} ({summary(found.counts)})")
@@ -52,6 +48,12 @@ def build_corpus(recipe: Recipe, artifacts: Artifacts, say: Say) -> Artifact:
         with contextlib.suppress(NovelRayError):
             draft.discard()
         raise
+
+
+def plan_of(recipe: Recipe, shelf: Shelf) -> Plan:
+    """What the corpus of a recipe is made from: the books' contents and the section, wherever they lie."""
+    inputs = {book.name: book.digest for book in shelf.books}
+    return Plan("corpus", STAGE_VERSION, inputs, {**recipe.corpus.identity(), "seed": recipe.seed})
 
 
 def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:

@@ -5,7 +5,8 @@ Every function takes the recipe and `say`, which tells a person in one line what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,13 @@ def corpus(recipe: Recipe, say: Say) -> Artifact:
 
 def train(recipe: Recipe, say: Say) -> Version:
     """Everything up to a registered model."""
-    with session.session():
+    with _started(recipe):
         return register(recipe, _train(recipe, say), None, say)
 
 
 def evaluate(recipe: Recipe, say: Say) -> Artifact:
     """Scores of the model, trained first where it has to be."""
-    with session.session():
+    with _started(recipe):
         return _evaluate(recipe, _train(recipe, say), say)
 
 
@@ -70,7 +71,7 @@ def tune(recipe: Recipe, say: Say) -> Any:
     """The search over the last stage."""
     from novelray.onray.tune import search
 
-    with session.session(dashboard=True):
+    with _started(recipe, dashboard=True):
         trained = _train(recipe, say, stages=len(recipe.train.resolved()) - 1)
         job = _next_job(recipe, open_artifacts(recipe), trained, say)
         return search(recipe, job, say)
@@ -111,7 +112,7 @@ def run(recipe: Recipe, say: Say, remain: bool = True) -> None:
     from novelray.onray.evaluate import prompts_of
     from novelray.onray.serving import bring_up, demonstrate, next_commands, stay
 
-    with session.session():
+    with _started(recipe):
         check_port(recipe.serve)  # told now, not after the training
         trained = _train(recipe, say)
         held_out = trained.has_heldout
@@ -136,7 +137,7 @@ def _train(recipe: Recipe, say: Say, stages: int | None = None) -> Trained:
     from novelray.onray.corpus import build_corpus
 
     artifacts = open_artifacts(recipe)
-    check_start(recipe, artifacts)
+    check_room(recipe, artifacts)
     trained = Trained(build_corpus(recipe, artifacts, say), (), ())
     for _ in recipe.train.resolved()[:stages]:
         from novelray.onray.train import train as train_stage
@@ -191,18 +192,25 @@ def job_for(
     )
 
 
-def check_start(recipe: Recipe, artifacts: Artifacts) -> None:
-    """Tell before an hour of work, not after: the base is not there or reads less than a row, the workers do not fit.
-
-    Raises ModelError and CapacityError. Where a model of this name is there, room is looked for when it is needed:
-    what is trained elsewhere can be evaluated and served on less.
-    """
-    source = source_of(recipe, artifacts)
+@contextlib.contextmanager
+def _started(recipe: Recipe, dashboard: bool = False) -> Iterator[None]:
+    """A Ray session, after what can be told without one: a base that is not there, or that reads less than a row."""
+    source = source_of(recipe, open_artifacts(recipe))
     if source.startswith("folder:"):
         check_context(Path(source.removeprefix("folder:")), recipe.shards.context)
-    if not Registry(artifacts.store).versions(recipe.model_name):
-        from novelray.onray.train import layout_now
+    with session.session(dashboard=dashboard):
+        yield
 
+
+def check_room(recipe: Recipe, artifacts: Artifacts) -> None:
+    """Raise CapacityError before an hour of work, not after, when the workers do not fit the cluster.
+
+    Where a model of this name is there, room is looked for when it is needed: what is trained elsewhere can be
+    evaluated and served on less.
+    """
+    from novelray.onray.train import layout_now
+
+    if not Registry(artifacts.store).versions(recipe.model_name):
         layout_now(recipe.scaling)
 
 

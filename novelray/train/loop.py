@@ -141,7 +141,8 @@ class Loop:
         stopping = self.job.stage.early_stopping
         improved = progress.validation_loss < progress.best_loss - (stopping.min_delta if stopping else 0.0)
         progress.bad_validations = 0 if improved else progress.bad_validations + 1
-        progress.best_loss = min(progress.best_loss, progress.validation_loss)
+        if improved:  # not otherwise: many small falls are one that counts in the end
+            progress.best_loss = progress.validation_loss
         figures = {
             "loss": round(progress.validation_loss, 6),
             "perplexity": round(math.exp(min(50.0, progress.validation_loss)), 4),
