@@ -11,15 +11,15 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from novelray.errors import RecipeError
+from novelray.errors import CancelledError, RecipeError
 from novelray.fleet.console import guarded, quiet_libraries
 from novelray.fleet.stages import run_stage
 from novelray.recipe import Recipe, load_recipe
 from novelray.storage import Store
-from novelray.telemetry.control import begin_job, is_forwarding, job_key, watching
+from novelray.telemetry.control import begin_job, cancel_requested, is_forwarding, job_key, watching
 
 
 def main(stage: str, arguments: Sequence[str] | None = None) -> int:
@@ -37,13 +37,19 @@ def _work(stage: str, arguments: Sequence[str]) -> None:
         run_stage(stage, recipe)
 
 
-def _cancellable(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def _cancellable(recipe: Recipe) -> Iterator[None]:
+    """Heed requests to cancel. Raises CancelledError after a stage that took one for its end, as an endpoint does."""
     job = job_key()
     if job is None:
-        return contextlib.nullcontext()
+        yield
+        return
     store = Store(recipe.storage.root, recipe.storage.endpoint)
     begin_job(store, job)
-    return watching(store, job, _interrupt_unless_forwarded)
+    with watching(store, job, _interrupt_unless_forwarded):
+        yield
+    if cancel_requested(store, job):
+        raise CancelledError("Stopped, as was asked.", "Submit it again to go on.")
 
 
 def _interrupt_unless_forwarded() -> None:

@@ -29,6 +29,7 @@ def submit(
     stage: StageOption = "run",
     cluster: ClusterOption = None,
     overrides: Overrides = None,
+    again: Annotated[bool, typer.Option("--again", help="Once more, although it has been done.")] = False,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Print the job's log until it ends.")] = (
         False
     ),
@@ -38,7 +39,7 @@ def submit(
     from novelray.fleet.submit import submit as send
 
     jobs = _jobs(cluster)
-    done = send(recipe, overrides or (), stage, jobs)
+    done = send(recipe, overrides or (), stage, jobs, again)
     how = "submitted" if done.outcome == "submitted" else f"was there already ({done.state.lower()})"
     say(f"submit: {done.id} {how}")
     if follow:

@@ -56,8 +56,8 @@ def attempt_id(first: str, attempt: int) -> str:
     return first if attempt == 1 else f"{first}-r{attempt}"
 
 
-def submit(recipe_path: Path, overrides: Sequence[str], stage: str, jobs: Jobs) -> Submission:
-    """Submit `stage` of the recipe, or adopt the job that does this work already.
+def submit(recipe_path: Path, overrides: Sequence[str], stage: str, jobs: Jobs, again: bool = False) -> Submission:
+    """Submit `stage` of the recipe, or adopt the job that does this work already; `again`: not one that is done.
 
     Raises RecipeError for a stage that does not exist or a recipe with a password in it, and ClusterError.
     """
@@ -68,11 +68,16 @@ def submit(recipe_path: Path, overrides: Sequence[str], stage: str, jobs: Jobs) 
     first = submission_id(recipe, stage)
     for _ in range(TRIES):
         newest, attempt = newest_attempt(jobs, first)
-        if newest is not None and newest.state not in ("FAILED", "STOPPED"):
+        if newest is not None and not _is_due(newest, again):
             return Submission(newest.id, "adopted", newest.state)
         if _send(jobs, recipe, stage, attempt_id(first, attempt + 1)):
             return Submission(attempt_id(first, attempt + 1), "submitted", "PENDING")
     raise ClusterError(f"Job {first} changes faster than it can be submitted.", "Somebody else submits it too; wait.")
+
+
+def _is_due(newest: Job, again: bool) -> bool:
+    """Whether the work has to be submitted once more after this attempt at it."""
+    return newest.state in ("FAILED", "STOPPED") or (again and newest.is_over)
 
 
 def newest_attempt(jobs: Jobs, first: str) -> tuple[Job | None, int]:

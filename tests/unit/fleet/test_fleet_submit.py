@@ -93,6 +93,15 @@ def test_a_failed_or_stopped_job_is_submitted_as_the_next_attempt(recipe, state)
     assert submit(recipe, cluster).outcome == "adopted"
 
 
+def test_done_work_is_submitted_once_more_only_when_asked_and_running_work_never(recipe):
+    cluster = Cluster()
+    first = submit(recipe, cluster)
+    assert fleet.submit(recipe, (), "train", cluster, again=True).outcome == "adopted"
+    cluster.end(first.id, "SUCCEEDED")
+    assert submit(recipe, cluster).outcome == "adopted"
+    assert fleet.submit(recipe, (), "train", cluster, again=True).id == f"{first.id}-r2"
+
+
 def test_a_lost_reply_does_not_start_the_job_twice(recipe):
     cluster = Cluster(lose_reply=True)
     done = submit(recipe, cluster)
