@@ -20,24 +20,37 @@ def add_lora(model: PreTrainedModel, section: LoraSection) -> PreTrainedModel:
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    targets = section.targets if isinstance(section.targets, str) else list(section.targets)
-    config: Any = LoraConfig(
-        r=section.rank, lora_dropout=section.dropout, target_modules=targets,
-        task_type="CAUSAL_LM",
-    )  # fmt: skip
+    config: Any = LoraConfig(r=section.rank, lora_dropout=section.dropout, task_type="CAUSAL_LM")
+    config.target_modules = _targets(model, section)
     config.lora_alpha = alpha_of(section)  # PEFT's type says int; any number works
     try:
-        if isinstance(targets, str):
-            config.target_modules = _all_linear(model)
         inject_adapter_in_model(config, model)
     except ValueError as error:
-        linear = sorted({name.rsplit(".", 1)[-1] for name in _all_linear(model)})
-        raise ModelError(
-            f"LoRA targets {targets} do not fit: {error}", f"This model has: {', '.join(linear)}."
-        ) from None
+        raise ModelError(f"LoRA does not fit this model: {error}", "Choose other train.lora.targets.") from None
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
     return model
+
+
+def _targets(model: PreTrainedModel, section: LoraSection) -> list[str]:
+    """Full names of the layers that the recipe's targets mean, by the ends of their names as PEFT reads them."""
+    linear = _all_linear(model)
+    if isinstance(section.targets, str):
+        return linear
+    meant = {target: [n for n in linear if f".{n}".endswith(f".{target}")] for target in section.targets}
+    unknown = [target for target, names in meant.items() if not names]
+    if unknown:
+        short = sorted({name.rsplit(".", 1)[-1] for name in linear})
+        raise ModelError(
+            f"train.lora.targets names no layer of this model with {', '.join(map(repr, unknown))}.",
+            f"This model has: {', '.join(short)}.",
+        )
+    return [name for name in linear if any(name in names for names in meant.values())]
+
+
+def is_mixture(config: Any) -> bool:
+    """Whether a model's configuration is that of a mixture of experts."""
+    return any(getattr(config, key, None) for key in ("n_routed_experts", "num_local_experts", "num_experts"))
 
 
 def alpha_of(section: LoraSection) -> float:
@@ -61,7 +74,7 @@ def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
 
 
 def adapter_config(section: LoraSection, targets: list[str]) -> bytes:
-    """adapter_config.json as PEFT reads it; `targets` are the short names of the adapted modules."""
+    """adapter_config.json as PEFT reads it; `targets` are the names of the adapted modules, or their ends."""
     config = {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": None, "bias": "none",
         "r": section.rank, "lora_alpha": alpha_of(section), "lora_dropout": section.dropout,

@@ -130,6 +130,8 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of the files that decide what a model computes."""
+    if not folder.is_dir():
+        raise ModelError(f"There is no model folder {folder}.", "Put it back, or mount it on this node too.")
     digest = hashlib.sha256()
     for path in sorted(p for pattern in WANTED for p in folder.glob(pattern) if p.is_file()):
         digest.update(f"{path.name} {_cached_sha256(path)}\n".encode())

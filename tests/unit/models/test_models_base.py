@@ -4,21 +4,18 @@ import json
 import os
 import shutil
 import socket
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.families import tiny_folder
 
 from novelray.errors import ModelError
 from novelray.models.load import from_folder
 from novelray.models.source import check_context, checked_folder, digest_of_source, resolve
 from novelray.recipe.model import ModelSection
 from novelray.recipe.train import LoraSection
-
-sys.path.insert(0, str(Path(__file__).parent))
-from families import tiny_folder
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +149,19 @@ def test_a_lora_target_that_the_model_lacks_is_answered_with_those_it_has(folder
     with pytest.raises(ModelError, match="qkv_proj") as caught:
         add_lora(from_folder(folder, torch.float32), LoraSection(targets=("qkv_proj",)))
     assert "q_proj" in caught.value.hint
+    with pytest.raises(ModelError, match="'qkv_proj'"):
+        add_lora(from_folder(folder, torch.float32), LoraSection(targets=("qkv_proj", "q_proj")))
+
+
+def test_lora_targets_are_what_the_recipe_names_and_never_the_head(folder):
+    from novelray.models.adapters import add_lora
+
+    for targets, expected in ((("q_proj", "mlp.up_proj"), {"q_proj", "up_proj"}), ("all-linear", None)):
+        adapted = add_lora(from_folder(folder, torch.float32), LoraSection(targets=targets))
+        modules = {n.split(".lora_")[0] for n, p in adapted.named_parameters() if p.requires_grad}
+        assert len(modules) == (4 if expected else 14)
+        assert expected is None or {m.rpartition(".")[2] for m in modules} == expected
+        assert "lm_head" not in modules
 
 
 def test_a_fresh_adapter_changes_nothing_and_alone_is_trained(folder):
@@ -172,7 +182,7 @@ def test_an_adapter_of_another_shape_is_an_error_and_not_a_silent_half(folder, t
 
     wide = add_lora(from_folder(tiny_folder("llama", tmp_path / "wide", hidden_size=64), torch.float32), LoraSection())
     weights = [(f"weight/{n}", p.detach()) for n, p in wide.named_parameters() if p.requires_grad]
-    targets = adapted_modules([n for n, _ in weights])
+    targets = adapted_modules([n for n, _ in weights], whole=False)
     export_adapter(weights, adapter_config(LoraSection(), targets), tmp_path / "adapter")
     with pytest.raises(ModelError, match="does not fit this base"):
         merge(from_folder(folder, torch.float32), tmp_path / "adapter")

@@ -1,23 +1,19 @@
 """Models of the families that writers start from: trained in full and by adapters, exported, loaded again."""
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from support import training
+from support.families import FAMILIES, problem_of, run_all, tiny_folder
 
 from novelray.errors import ModelError
 from novelray.models.load import load_model
 from novelray.recipe.model import ModelSection
 from novelray.storage import Artifacts, Store
 from novelray.train.job import Place
-
-sys.path.insert(0, str(Path(__file__).parent))
-from families import FAMILIES, problem_of, run_all, tiny_folder
 
 pytestmark = pytest.mark.slow
 IDS = torch.arange(2, 62).reshape(2, 30)
