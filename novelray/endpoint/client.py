@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from novelray.endpoint.keys import user_folder
 from novelray.errors import ClusterError
+from novelray.home import user_folder
 
 
 def own_key() -> str:

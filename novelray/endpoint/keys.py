@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from novelray.errors import NovelRayError, StorageError
+from novelray.home import user_folder
 
 PREFIX = "nr-"
 CACHE_S = 5.0
@@ -109,11 +110,6 @@ class KeyStore:
     def close(self) -> None:
         """Give the database's connections back."""
         self._engine.dispose()
-
-
-def user_folder() -> Path:
-    """The user's NovelRay folder: `NOVELRAY_HOME`, else `~/.novelray`."""
-    return Path(os.environ.get("NOVELRAY_HOME") or "~/.novelray").expanduser()
 
 
 def default_url(home: Path | None = None) -> str:

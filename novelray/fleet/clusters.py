@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from novelray.errors import ClusterError, NovelRayError
-from novelray.fleet.home import home
+from novelray.home import user_folder
 
 DEFAULT_TOKEN = "~/.ray/auth_token"
 
@@ -52,7 +52,7 @@ class Cluster:
 
 def path() -> Path:
     """The file of names."""
-    return home() / "clusters.yaml"
+    return user_folder() / "clusters.yaml"
 
 
 def known() -> dict[str, Cluster]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from novelray.errors import EXIT_CANCELLED, EXIT_GAVE_UP, EXIT_OK, DiskFullError, NovelRayError
-from novelray.fleet.home import home
+from novelray.home import user_folder
 
 Say = Callable[[str], None]
 
@@ -107,7 +107,7 @@ def _unexpected(error: BaseException) -> int:
 
 def write_traceback(error: BaseException) -> str:
     """Write the traceback to a log file of its own, readable by the user only, and return the path."""
-    folder = home() / "logs"
+    folder = user_folder() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
     text = "".join(traceback.format_exception(error))

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from novelray.endpoint.client import own_key, stream_completion
-from novelray.endpoint.keys import ensure_key, user_folder
+from novelray.endpoint.keys import ensure_key
+from novelray.home import user_folder
 from novelray.onray.deploy import Deployed, ReplicaSettings, deploy, undeploy
 from novelray.recipe import Recipe
 from novelray.registry import Version

@@ -26,7 +26,7 @@ LINE_S = 15.0
 @contextlib.contextmanager
 def progress_bar(store: Store, run: str, stage: str) -> Iterator[None]:
     """While inside, show how far `run` is. Never fails: seeing is a courtesy."""
-    console = Console()
+    console = Console(soft_wrap=True)
     if not console.is_terminal:
         with _looking(store, run, _Lines(console, stage)):
             yield

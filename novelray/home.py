@@ -1,4 +1,4 @@
-"""The user's own folder: names of clusters, logs of failures. `NOVELRAY_HOME`, else `~/.novelray`."""
+"""The user's own folder: names of clusters, API keys, logs of failures. `NOVELRAY_HOME`, else `~/.novelray`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import os
 from pathlib import Path
 
 
-def home() -> Path:
+def user_folder() -> Path:
     """The folder, which may not exist yet."""
     return Path(os.environ.get("NOVELRAY_HOME") or "~/.novelray").expanduser()
