@@ -241,7 +241,7 @@ def register(recipe: Recipe, trained: Trained, evaluation: Artifact | None, say:
     registry, model = Registry(open_artifacts(recipe).store), trained.models[-1]
     about: dict[str, Any] = {"recipe": recipe.name, "base": recipe.model.base}
     if evaluation is not None:
-        about |= {"evaluation": evaluation.id, "scores": evaluation.counts["after"]}
+        about |= {"evaluation": evaluation.id, "scores": evaluation.counts}
     version = registry.register(recipe.model_name, model.id, model.manifest.digest(), about)
     registry.alias(recipe.model_name, recipe.registry.alias, version.digest)
     say(f"registry: {version.id} is {recipe.model_name}@{recipe.registry.alias}")
