@@ -1,8 +1,8 @@
 """Token ids to text, one by one, with no broken character: bytes of an unfinished character wait for the rest.
 
-The pieces put together are the tokenizer's own decoding of all ids (special tokens skipped, spaces left as they are),
-but for an unfinished character at the very end, which is left out. Bytes that no character can begin with or go on
-with become U+FFFD, as in that decoding.
+The pieces put together are the tokenizer's own decoding of all ids (special tokens skipped, spaces left as they are)
+without its U+FFFD marks: bytes that are no character, which a young model writes now and then, are left out, and so is
+an unfinished character at the very end. Nobody wants to find them in a story.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ByteDetokeniser:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._bytes_of = vocabulary.bytes_of
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
 
     def push(self, token_id: int) -> str:
         return self._decoder.decode(self._bytes_of(token_id))
@@ -106,7 +106,7 @@ class WindowDetokeniser:
             return ""
         self._window = self._window[self._shown :]
         self._shown = waiting
-        return now[len(before) :]
+        return now[len(before) :].replace(BROKEN, "")
 
 
 @lru_cache(maxsize=1)

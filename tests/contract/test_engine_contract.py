@@ -142,7 +142,7 @@ def test_chunks_are_whole_characters_and_together_the_tokenizers_text():
             for seed in range(12):
                 text, tokens, _ = await answer(engine, request(seed=seed, max_tokens=25, temperature=0.8))
                 whole = TOKENIZER.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-                assert whole in (text, text + "�")
+                assert text == whole.replace("�", "")
 
     asyncio.run(main())
 

@@ -20,10 +20,10 @@ def pieces(vocabulary, ids):
 
 
 @given(st.lists(st.integers(0, len(TOKENIZER) - 1), max_size=60))
-def test_any_tokens_give_the_tokenizers_own_text_but_for_an_unfinished_end(ids):
+def test_any_tokens_give_the_tokenizers_own_text_without_broken_characters(ids):
     whole = TOKENIZER.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     text = "".join(pieces(VOCABULARY, ids))
-    assert whole in (text, text + "�")
+    assert text == whole.replace("�", "")
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)

@@ -36,7 +36,7 @@ def test_greedy_completion_is_the_plain_loop():
             ids = [*ids, int(model(torch.tensor([ids])).logits[0, -1].argmax())]
     expected = tokenizer.decode(ids[len(tokenizer("她说")["input_ids"]) :], skip_special_tokens=True)
     got = complete(model, tokenizer, ["她说", "x"], Sampling(max_tokens=20, temperature=0, ignore_eos=True))[0]
-    assert expected in (got, got + "�")
+    assert got == expected.replace("�", "")
 
 
 def test_no_prompts_give_no_texts():
