@@ -59,7 +59,7 @@ def run(
     remain: bool = typer.Option(True, help="Keep the endpoint up until Ctrl-C, or stop after its first continuation."),
 ) -> None:
     """All stages, from the books to an endpoint that streams a continuation."""
-    _run("run", recipe, overrides, remain=remain)
+    _run("run", recipe, overrides, remain=remain, written_as=str(recipe))
 
 
 def _run(stage: str, path: Path, overrides: list[str] | None, **options: Any) -> None:

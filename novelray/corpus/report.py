@@ -78,13 +78,15 @@ def counts_of(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def summary(counts: Mapping[str, Any]) -> str:
     """One line: what the corpus holds."""
-    parts = [
-        f"{counts['books']:,} books, {counts['chapters']:,} chapters, {counts['chars']:,} characters",
-        f"{counts['heldout_chapters']:,} chapters held out",
-    ]
-    parts += [f"{counts['duplicates']:,} duplicates removed"] if counts["duplicates"] else []
-    parts += [f"{counts['quarantined']:,} books set aside"] if counts["quarantined"] else []
+    held = [_number(counts["books"], "book"), _number(counts["chapters"], "chapter"), f"{counts['chars']:,} characters"]
+    parts = [", ".join(held), f"{_number(counts['heldout_chapters'], 'chapter')} held out"]
+    parts += [f"{_number(counts['duplicates'], 'duplicate')} removed"] if counts["duplicates"] else []
+    parts += [f"{_number(counts['quarantined'], 'book')} set aside"] if counts["quarantined"] else []
     return "; ".join(parts)
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _split(selection: Selection, split: str) -> dict[str, int]:

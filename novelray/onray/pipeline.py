@@ -106,8 +106,11 @@ def serve(recipe: Recipe, say: Say) -> None:
         stay(say)
 
 
-def run(recipe: Recipe, say: Say, remain: bool = True) -> None:
-    """Everything, from the books to an endpoint that has written something. Stays up until Ctrl-C if `remain`."""
+def run(recipe: Recipe, say: Say, remain: bool = True, written_as: str = "recipe.yaml") -> None:
+    """Everything, from the books to an endpoint that has written something. Stays up until Ctrl-C if `remain`.
+
+    `written_as`: the recipe's path as the user gave it, for the commands to try next.
+    """
     from novelray.onray.deploy import check_port, undeploy
     from novelray.onray.evaluate import prompts_of
     from novelray.onray.serving import bring_up, demonstrate, next_commands, stay
@@ -121,11 +124,12 @@ def run(recipe: Recipe, say: Say, remain: bool = True) -> None:
         books = trained.jobs[-1].stage.books
         prompts = prompts_of(trained.corpus, books, 1, DEMONSTRATION_CHARS, "heldout" if held_out else "train")
         demonstrate(deployed, prompts[0])
+        if not remain:
+            undeploy(say)
+        opening = prompts[0].splitlines()[-1]
+        say("Next:\n  " + "\n  ".join(next_commands(deployed, written_as, opening)))
         if remain:
             stay(say)
-        else:
-            undeploy(say)
-            say("\nNext:\n  " + "\n  ".join(next_commands(deployed)))
 
 
 def _registered(recipe: Recipe, artifacts: Artifacts) -> Version:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
+import shutil
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -51,15 +55,26 @@ def demonstrate(deployed: Deployed, prompt: str, tokens: int = 96) -> None:
     console.print("\n")
 
 
-def next_commands(deployed: Deployed, recipe_path: str | None = None) -> list[str]:
-    """What to try now, ready to be pasted."""
-    recipe = shlex.quote(recipe_path or "recipe.yaml")
+def next_commands(deployed: Deployed, recipe: str, prompt: str) -> list[str]:
+    """What to try now, ready to be pasted. `recipe`: the recipe's path as the user wrote it."""
+    novelray, path = _own_command(), shlex.quote(recipe)
+    body = {"model": deployed.model, "prompt": prompt, "max_tokens": 100, "stream": True}
     return [
-        f"novelray serve {recipe}        the endpoint, until Ctrl-C",
-        f'curl -N {deployed.url}/v1/completions -H "Authorization: Bearer $(cat {user_folder() / "api-key"})" '
-        f"""-H 'Content-Type: application/json' -d '{{"model": "{deployed.model}", "prompt": "…", "stream": true}}'""",
-        "novelray init my-novel          a folder with a recipe for your own books",
+        f"{novelray} serve {path}",
+        f"curl -N {deployed.url}/v1/completions -H 'Content-Type: application/json' "
+        f'-H "Authorization: Bearer $(cat {user_folder() / "api-key"})" '
+        f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}",
+        f"{novelray} models list {path}",
+        f"{novelray} init my-novel",
     ]
+
+
+def _own_command() -> str:
+    """How this program was called, so that a line can be pasted into the same shell."""
+    called = sys.argv[0]
+    if os.path.basename(called) != "novelray" or shutil.which("novelray") == called:
+        return "novelray"
+    return os.path.relpath(called)
 
 
 def stay(say: Say) -> None:
