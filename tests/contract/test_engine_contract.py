@@ -9,7 +9,7 @@ import time
 
 import pytest
 import torch
-from tiny_models import make_model, make_tokenizer
+from support.tiny_models import make_model, make_tokenizer
 
 from novelray.errors import ModelError, NovelRayError
 from novelray.generate.embedded import EmbeddedEngine

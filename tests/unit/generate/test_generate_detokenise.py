@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import SENTENCES, make_tokenizer
+from support.tiny_models import SENTENCES, make_tokenizer
 from tokenizers import Tokenizer, decoders, models, normalizers
 
 from novelray.generate.detokenise import ByteDetokeniser, Vocabulary, WindowDetokeniser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import make_model, make_tokenizer
+from support.tiny_models import make_model, make_tokenizer
 
 from novelray.errors import ModelError
 from novelray.generate.limits import context_of, new_tokens

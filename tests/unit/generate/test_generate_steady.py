@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import make_model, make_tokenizer
+from support.tiny_models import make_model, make_tokenizer
 
 from novelray.generate.cache import RowCache
 from novelray.generate.steady import make_steady, padded_rows
