@@ -64,13 +64,9 @@ def export_adapter(tensors: Iterable[tuple[str, torch.Tensor]], adapter_config: 
     (folder / "adapter_config.json").write_bytes(adapter_config)
 
 
-def adapted_modules(names: Iterable[str], whole: bool) -> list[str]:
-    """Names of the modules that LoRA weights belong to: `q_proj`, or `whole` ones (`model.layers.0.self_attn.q_proj`).
-
-    In a mixture of experts they have to be whole: PEFT takes `up_proj` to mean every expert's.
-    """
-    modules = (match.group(1) for name in names if (match := re.match(r"(.+)\.lora_[AB]\.", name)))
-    return sorted({module if whole else module.rpartition(".")[2] for module in modules})
+def adapted_modules(names: Iterable[str]) -> list[str]:
+    """Short names (`q_proj`) of the modules that LoRA weights belong to."""
+    return sorted({match.group(1) for name in names if (match := re.search(r"(\w+)\.lora_[AB]\.", name))})
 
 
 def _peft_name(name: str) -> str:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+OF_EXPERTS = frozenset({"gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"})
+"""In a mixture of experts PEFT takes these to mean the fused weights of all experts, wherever a layer has such a name:
+what is trained and what is loaded would differ."""
+
+
 def add_lora(model: PreTrainedModel, section: LoraSection) -> PreTrainedModel:
     """The model with fresh adapters, in place: B is zero, so its outputs do not change. Only adapters are trainable.
 
@@ -48,11 +53,6 @@ def _targets(model: PreTrainedModel, section: LoraSection) -> list[str]:
     return [name for name in linear if any(name in names for names in meant.values())]
 
 
-def is_mixture(config: Any) -> bool:
-    """Whether a model's configuration is that of a mixture of experts."""
-    return any(getattr(config, key, None) for key in ("n_routed_experts", "num_local_experts", "num_experts"))
-
-
 def alpha_of(section: LoraSection) -> float:
     """The recipe's alpha, or twice the rank."""
     return section.alpha if section.alpha is not None else 2.0 * section.rank
@@ -84,8 +84,10 @@ def adapter_config(section: LoraSection, targets: list[str]) -> bytes:
 
 
 def _all_linear(model: PreTrainedModel) -> list[str]:
-    """Full names of every linear layer but the output head."""
+    """Full names of every linear layer but the output head; in a mixture of experts, those of the attention."""
     import torch
 
     head = model.get_output_embeddings()
-    return [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    names = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    experts = any(getattr(model.config, key, None) for key in ("n_routed_experts", "num_local_experts", "num_experts"))
+    return [n for n in names if not (experts and n.rpartition(".")[2] in OF_EXPERTS)]

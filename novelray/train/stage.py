@@ -15,7 +15,7 @@ from typing import Any
 from novelray.checkpoints.commit import best
 from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter, export_full
 from novelray.errors import CancelledError, DamagedError
-from novelray.models.adapters import adapter_config, is_mixture
+from novelray.models.adapters import adapter_config
 from novelray.models.load import BASE_FILE
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
@@ -66,7 +66,7 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
         folder = Path(scratch)
         if job.stage.method == "lora":
             names = [n for n, p in model.named_parameters() if p.requires_grad]
-            targets = adapted_modules(names, whole=is_mixture(model.config))
+            targets = adapted_modules(names)
             export_adapter(weights, adapter_config(job.stage.lora, targets), folder)
             _write_base(folder, job.source)
         else:

