@@ -57,14 +57,16 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$folder/token"
 unset RAY_AUTH_TOKEN RAY_ADDRESS RAY_API_SERVER_ADDRESS
 
 # Ray's socket paths may have 107 characters, so its own files get a short name of their own. down.sh removes them.
+# Each node has a folder to itself in there: nodes that share one unpack a job's working directory over each other, and
+# the job finds itself in a folder that is gone.
 temp="$(mktemp -d /tmp/novelray-XXXXXX)"
 echo "$temp" >"$folder/temp"
 
-node() { # node LOG ARGUMENTS...: start a Ray node in a session of its own; it stays with its pid as `ray start --block`
-  local log="$folder/$1.log"
+node() { # node NAME ARGUMENTS...: start a Ray node in a session of its own; it stays with its pid as `ray start --block`
+  local log="$folder/$1.log" own="$temp/$1"
   shift
   setsid nohup "$(dirname "$python")/ray" start --block --disable-usage-stats \
-    --num-cpus "$cpus" --object-store-memory "$objects" \
+    --num-cpus "$cpus" --object-store-memory "$objects" --temp-dir "$own" \
     --min-worker-port 0 --max-worker-port 0 --dashboard-agent-listen-port 0 "$@" >"$log" 2>&1 </dev/null &
   echo $! >>"$folder/pids"
 }
@@ -94,7 +96,7 @@ wait_for() { # wait_for NODES LOG
 }
 
 node head --head --port "$port" --include-dashboard true --dashboard-host 127.0.0.1 --dashboard-port "$dashboard" \
-  --ray-client-server-port "$client" --temp-dir "$temp" --node-ip-address 127.0.0.1
+  --ray-client-server-port "$client" --node-ip-address 127.0.0.1
 wait_for 1 head
 for i in $(seq 1 "$workers"); do
   node "worker-$i" --address "127.0.0.1:$port" --node-ip-address 127.0.0.1

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from novelray.cli.main import main
 from novelray.fleet import clusters
 from novelray.fleet.submit import connect
 from novelray.storage import Artifacts, Store
+from novelray.telemetry import control
 from novelray.telemetry.control import request_cancel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning")]
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "cluster" / "local"
@@ -146,6 +148,51 @@ def test_a_job_that_was_asked_to_stop_before_it_began_stops(recipe, capsys):
     request_cancel(Store(str(recipe.parent / "data")), f"jobs/{job}")
     assert main(["logs", "-f", job]) == 130
     assert "Cancelled" in capsys.readouterr().out
+
+
+def test_a_training_job_commits_before_it_is_cancelled_and_goes_on_when_submitted_again(recipe, capsys):
+    sizes = {"shards.context": 64, "train.micro_batch": 2, "train.global_batch": 2, "train.checkpoint_every": 100000}
+    sizes |= {"scaling.cpus_per_worker": 1, "telemetry.flush_s": 0.2, "train.epochs": 200, "train.validate_every": 9999}
+    submit = ["submit", str(recipe), "--stage", "train"]
+    for key, value in sizes.items():
+        submit += ["--set", f"{key}={value}"]
+    assert main(submit) == 0
+    job = submitted(capsys)
+    assert wait_for_step(jobs(), job, capsys), jobs().logs(job)
+    assert main(["cancel", job, "--wait", "60"]) == 0
+    assert "has stopped: cancelled" in capsys.readouterr().out
+    store = Store(str(recipe.parent / "data"))
+    step = json.loads(store.read(f"{control.job_run(store, f'jobs/{job}')}/progress.json"))["step"]
+    assert step > 0
+
+    assert main([*submit]) == 0
+    again = submitted(capsys)
+    assert again == f"{job}-r2"
+    further = wait_for_step(jobs(), again, capsys, above=step)
+    assert main(["cancel", again, "--wait", "60"]) == 0
+    assert further, jobs().logs(again)
+    first, second = steps_of_attempts(store, control.job_run(store, f"jobs/{job}"))
+    assert (first[0], first[-1]) == (1, step)
+    assert second[0] == step + 1
+
+
+def steps_of_attempts(store, run):
+    """The optimiser steps that each attempt at a run wrote into its journal, the earlier attempt first."""
+    texts = [store.read(e.path).decode() for e in store.files(f"{run}/journal")]
+    events = [[json.loads(line) for line in text.splitlines()] for text in texts]
+    return sorted([e["step"] for e in lines if e["kind"] == "step"] for lines in events)
+
+
+def wait_for_step(client, job, capsys, above=0, seconds=120):
+    """Whether the job gets past a step within some time, as `novelray status` sees it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not client.find(job).is_over:
+        assert main(["status", job, "--json"]) == 0
+        progress = json.loads(capsys.readouterr().out)["progress"]
+        if progress and progress["step"] > above:
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def test_a_wrong_token_is_refused_with_what_to_do(recipe, cluster, capsys):
