@@ -24,7 +24,8 @@ class LoraSection(Section):
     """Dropout on the adapter's input while training."""
 
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """Module names that get an adapter, or `all-linear` for every linear layer but the output head."""
+    """Module names that get an adapter, or `all-linear` for every linear layer but the output head; in a mixture of
+    experts for those of the attention."""
 
 
 class EarlyStoppingSection(Section):

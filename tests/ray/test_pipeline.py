@@ -26,7 +26,7 @@ RECIPE = {
     "shards": {"context": 64, "tokenizer": "train", "vocab_size": 600},
     "model": {"base": "scratch:nano"},
     "train": {
-        "max_steps": 30, "global_batch": 8, "micro_batch": 4, "validate_every": 10, "checkpoint_every": 15,
+        "epochs": 6, "max_steps": 30, "global_batch": 8, "micro_batch": 4, "validate_every": 10, "checkpoint_every": 15,
         "learning_rate": 2e-3,
         "stages": [
             {"name": "language", "method": "full", "books": ["听冰", "盐湖来信"]},
