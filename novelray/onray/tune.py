@@ -18,7 +18,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from novelray.errors import GaveUpError
-from novelray.onray.train import failure_of, layout_for, trainer_for
+from novelray.onray.train import failure_of, layout_now, trainer_for
 from novelray.recipe import Recipe, dump_recipe
 from novelray.storage import Artifact, Plan
 from novelray.train.job import Job
@@ -53,7 +53,7 @@ def _trials(recipe: Recipe, job: Job, plan: Plan, say: Callable[[str], None]) ->
     cpus, gpus = int(total.get("CPU", 0)), int(total.get("GPU", 0))
     at_once = concurrency(recipe.scaling, recipe.tune, cpus, gpus)
     scaling = recipe.scaling.model_copy(update={"cpus_per_worker": share_of_cpus(recipe.scaling, cpus, at_once)})
-    layout_for(scaling, total)  # told now when a trial does not fit
+    layout_now(scaling)  # told now when a trial does not fit
     say(f"tune: {recipe.tune.trials} trials of up to {recipe.tune.max_steps} steps, {at_once} at once")
     tuner = _tuner(recipe, replace(job, scaling=scaling, export=False), plan, at_once, say)
     results: Any = tuner.fit()
@@ -123,7 +123,7 @@ def _run_trial(values: dict[str, Any], job: Job, section: Any) -> None:
     plan = replace(job.plan, section={**job.plan.section, "train": stage.identity()})
     trial = replace(job, plan=plan, stage=stage)
     try:
-        trainer_for(trial, layout_for(trial.scaling, ray.cluster_resources()), [TuneReportCallback()]).fit()
+        trainer_for(trial, layout_now(trial.scaling), [TuneReportCallback()]).fit()
     except TrainingFailedError as error:
         raise failure_of(error) from None
 
