@@ -180,7 +180,7 @@ def steps_of_attempts(store, run):
     """The optimiser steps that each attempt at a run wrote into its journal, the earlier attempt first."""
     texts = [store.read(e.path).decode() for e in store.files(f"{run}/journal")]
     events = [[json.loads(line) for line in text.splitlines()] for text in texts]
-    return sorted([e["step"] for e in lines if e["kind"] == "step"] for lines in events)
+    return sorted([e["step"] for e in lines if e["kind"] == "train"] for lines in events)
 
 
 def wait_for_step(client, job, capsys, above=0, seconds=120):

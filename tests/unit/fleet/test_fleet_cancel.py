@@ -130,7 +130,15 @@ def test_a_state_reads_like_its_exit_code(job, words, code):
 def test_progress_is_that_of_the_jobs_own_run(store):
     job = Job("j", "RUNNING", metadata={"storage": store.uri})
     assert progress_of(job) is None
-    event = {"stage": "main", "step": 5, "steps": 20, "loss": 3.25, "tokens_per_s": 1234.5, "eta_s": 65, "kind": "step"}
+    event = {
+        "stage": "main",
+        "step": 5,
+        "steps": 20,
+        "loss": 3.25,
+        "tokens_per_s": 1234.5,
+        "eta_s": 65,
+        "kind": "train",
+    }
     store.write("jobs/j/run.json", b'{"run": "runs/a"}')
     store.write("runs/a/progress.json", json.dumps(event).encode())
     store.write("runs/b/progress.json", json.dumps({**event, "step": 9}).encode())
