@@ -16,6 +16,7 @@ from novelray.fleet.submit import connect
 from novelray.storage import Artifacts, Store
 from novelray.telemetry import control
 from novelray.telemetry.control import request_cancel
+from novelray.telemetry.journal import read_journal
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning")]
 
@@ -235,3 +236,34 @@ def test_the_doctor_looks_at_every_node(cluster, recipe):
     findings = json.loads(done.stdout)
     assert "2 node(s)" in next(f["what"] for f in findings if f["name"] == "cluster")
     assert [f["state"] for f in findings if f["name"].startswith("storage from")] == ["ok", "ok"]
+
+
+TWO_NODES = {
+    "shards.context": 64, "train.micro_batch": 2, "train.global_batch": 8, "train.max_steps": 12, "train.epochs": 9,
+    "train.validate_every": 6, "scaling.cpus_per_worker": 1, "telemetry.flush_s": 0.2,
+}  # fmt: skip
+
+
+def trained(recipe, capsys, workers, zero):
+    """The journal of a run with so many workers, in a storage of its own."""
+    root = recipe.parent / f"data-{workers}"
+    submit = ["submit", str(recipe), "--stage", "train", "--cluster", "test"]
+    for key, value in {**TWO_NODES, "scaling.workers": workers, "scaling.zero": zero, "storage.root": root}.items():
+        submit += ["--set", f"{key}={value}"]
+    assert main(submit) == 0
+    job = submitted(capsys)
+    end = time.monotonic() + 150
+    while not jobs().find(job).is_over and time.monotonic() < end:
+        time.sleep(0.5)
+    assert main(["status", job, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "SUCCEEDED", jobs().logs(job)
+    store = Store(str(root))
+    return read_journal(store, control.job_run(store, f"jobs/{job}"))
+
+
+def test_two_nodes_train_the_same_model_as_one_worker(recipe, capsys):
+    alone, together = trained(recipe, capsys, 1, 0), trained(recipe, capsys, 2, 2)
+    assert next(e["world"] for e in together if e["kind"] == "start") == 2
+    losses = [[e["loss"] for e in events if e["kind"] in ("train", "validation")] for events in (alone, together)]
+    assert len(losses[0]) == 14
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
