@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from novelray.checkpoints.commit import Committer
-from novelray.errors import CancelledError, TrainError
+from novelray.errors import CancelledError, StorageError, TrainError
 from novelray.shards.order import share
 from novelray.shards.rows import Rows
 from novelray.telemetry.journal import Journal
@@ -182,7 +182,10 @@ class Loop:
         if self.place.rank != 0 or time.monotonic() - self._polled < POLL_S:
             return False
         self._polled = time.monotonic()
-        return self.job.artifacts.store.exists(self.job.cancel_marker)
+        try:
+            return self.job.artifacts.store.exists(self.job.cancel_marker)
+        except StorageError:  # a hiccup of the storage is no reason to stop, and the next look may work
+            return False
 
 
 class Speed:

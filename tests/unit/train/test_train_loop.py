@@ -112,3 +112,19 @@ def test_a_cancelled_run_commits_the_step_it_stops_at(scripted, artifacts):
     with pytest.raises(CancelledError, match="at step 1"):
         scripted(9, asked=True)
     assert sorted(committed(artifacts)) == [1]
+
+
+def test_a_storage_that_hiccups_when_asked_for_a_cancel_does_not_end_the_run(scripted, artifacts, monkeypatch):
+    from novelray.errors import StorageError
+    from novelray.storage import Store
+
+    real = Store.exists
+
+    def exists(store, path):
+        if path.endswith("/cancel"):
+            raise StorageError("The network is away.")
+        return real(store, path)
+
+    monkeypatch.setattr(Store, "exists", exists)
+    scripted(4)
+    assert 4 in committed(artifacts)
