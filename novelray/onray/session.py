@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -53,6 +54,15 @@ def start(address: str | None = None, dashboard: bool = False, **options: Any) -
             "Is the cluster up, and is the token in ~/.ray/auth_token? Try: novelray doctor",
         ) from error
     _keep_notes_off_the_screen()
+    _keep_token_private()
+
+
+def _keep_token_private() -> None:
+    """Ray writes its token with the umask's mode, and who can read it can run code on the cluster."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    with suppress(OSError):  # another user's file, a read-only mount: the doctor tells about those
+        if token.stat().st_mode & 0o077:
+            token.chmod(0o600)
 
 
 def _keep_notes_off_the_screen() -> None:
