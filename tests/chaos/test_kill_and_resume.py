@@ -2,8 +2,10 @@
 
 import os
 import random
+import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,7 @@ def assert_same_weights(job, reference):
 
 def kill_at(job, step, world=1):
     """Start the run and SIGKILL every worker once the journal has reached a step."""
-    workers = training.start(job, world)
+    workers = training.start(job, world=world)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if any(e.get("step", 0) >= step for e in read_journal(job.artifacts.store, job.run)):
@@ -68,10 +70,18 @@ def test_a_run_goes_on_with_another_number_of_workers_and_zero_stage(undisturbed
     assert training.losses(job) == pytest.approx(training.losses(undisturbed), abs=1e-4)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "bit flipped", "part missing", "manifest torn", "manifest missing"])
-def test_a_damaged_checkpoint_is_skipped_for_the_one_before(undisturbed, damage):
-    job = training.variant(undisturbed, f"damage: {damage}")
+@pytest.fixture(scope="module")
+def killed(undisturbed):
+    """A run that was killed after some commits."""
+    job = training.variant(undisturbed, "damage")
     kill_at(job, 10)
+    return job
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bit flipped", "part missing", "manifest torn", "manifest missing"])
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before(killed, undisturbed, damage, tmp_path):
+    shutil.copytree(killed.artifacts.store.base, tmp_path / "store")
+    job = replace(killed, artifacts=Artifacts(Store(str(tmp_path / "store"))))
     newest = sorted(Path(job.artifacts.store.full(f"{job.run}/checkpoints")).glob("step-*/manifest.json"))[-1].parent
     before = int(newest.name.split("-")[1])
     hurt(newest, damage)

@@ -71,25 +71,25 @@ def variant(job: Job, name: str, **changes: Any) -> Job:
     return replace(job, plan=replace(job.plan, section={**job.plan.section, "variant": name}), **changes)
 
 
-def start(job: Job, world: int = 1, attempt: str = "a") -> list[Any]:
-    """The workers of a stage as processes, started."""
+def start(*jobs: Job, world: int = 1, attempt: str = "a") -> list[Any]:
+    """The workers of a stage as processes, started; several stages run one after another in the same processes."""
     port = _free_port()
     spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=work, args=(job, rank, world, port, attempt)) for rank in range(world)]
+    workers = [spawn.Process(target=work, args=(jobs, rank, world, port, attempt)) for rank in range(world)]
     for worker in workers:
         worker.start()
     return workers
 
 
-def run(job: Job, world: int = 1, attempt: str = "a") -> list[int]:
-    """Run a stage to its end. Returns the exit codes."""
-    workers = start(job, world, attempt)
+def run(*jobs: Job, world: int = 1, attempt: str = "a") -> list[int]:
+    """Run stages to their end. Returns the exit codes of the workers."""
+    workers = start(*jobs, world=world, attempt=attempt)
     for worker in workers:
         worker.join(timeout=240)
     return [worker.exitcode for worker in workers]
 
 
-def work(job: Job, rank: int, world: int, port: int, attempt: str) -> None:
+def work(jobs: tuple[Job, ...], rank: int, world: int, port: int, attempt: str) -> None:
     """One worker: what Ray Train does before it calls the stage."""
     os.environ.update(
         MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank),
@@ -101,7 +101,8 @@ def work(job: Job, rank: int, world: int, port: int, attempt: str) -> None:
     torch.distributed.init_process_group("gloo", rank=rank, world_size=world)
     from novelray.train.stage import run_stage
 
-    run_stage(job, Place(rank, world, "cpu", attempt))
+    for job in jobs:
+        run_stage(job, Place(rank, world, "cpu", attempt))
     torch.distributed.destroy_process_group()
 
 

@@ -1,5 +1,6 @@
 """The job entrypoints: what they answer with, and how they heed a request to cancel."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -36,6 +37,14 @@ def often(monkeypatch):
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("NOVELRAY_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def control_c():
+    """SIGINT as Python has it: what else ran in this process (a sweep, for one) may have left a handler of its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def stage(monkeypatch, work):
