@@ -20,7 +20,9 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from novelray.errors import GaveUpError
 from novelray.onray.train import failure_of, layout_now, trainer_for
 from novelray.recipe import Recipe, dump_recipe
+from novelray.recipe.tune import TuneSection
 from novelray.storage import Artifact, Plan
+from novelray.telemetry.journal import read_journal
 from novelray.train.job import Job
 from novelray.tune.space import Trial, concurrency, share_of_cpus, stage_of_trial, tuned_recipe, winner
 
@@ -57,7 +59,7 @@ def _trials(recipe: Recipe, job: Job, plan: Plan, say: Callable[[str], None]) ->
     say(f"tune: {recipe.tune.trials} trials of up to {recipe.tune.max_steps} steps, {at_once} at once")
     tuner = _tuner(recipe, replace(job, scaling=scaling, export=False), plan, at_once, say)
     results: Any = tuner.fit()
-    return [_trial_of(result, recipe) for result in results]
+    return [_trial_of(result, job, recipe.tune) for result in results]
 
 
 def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int, say: Callable[[str], None]) -> tune.Tuner:
@@ -115,28 +117,34 @@ def _values(values: dict[str, Any]) -> str:
     return f"learning rate {values['learning_rate']:.2e}{rank}"
 
 
-def _run_trial(values: dict[str, Any], job: Job, section: Any) -> None:
+def _job_of(values: dict[str, Any], job: Job, section: TuneSection) -> Job:
+    """The run of one trial. The same values are the same run, which goes on from its last commit."""
+    stage = stage_of_trial(job.stage, section, values)
+    plan = replace(job.plan, section={**job.plan.section, "train": stage.identity()})
+    return replace(job, plan=plan, stage=stage)
+
+
+def _run_trial(values: dict[str, Any], job: Job, section: TuneSection) -> None:
     """The driver of one trial: a Ray Train run that reports to Tune."""
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    stage = stage_of_trial(job.stage, section, values)
-    plan = replace(job.plan, section={**job.plan.section, "train": stage.identity()})
-    trial = replace(job, plan=plan, stage=stage)
+    trial = _job_of(values, job, section)
     try:
         trainer_for(trial, layout_now(trial.scaling), [TuneReportCallback()]).fit()
     except TrainingFailedError as error:
         raise failure_of(error) from None
 
 
-def _trial_of(result: Any, recipe: Recipe) -> Trial:
-    metrics = result.metrics or {}
-    history = result.metrics_dataframe
-    losses = [] if history is None or METRIC not in history else [float(x) for x in history[METRIC]]
-    steps = int(metrics.get("step", 0))
-    failed = result.error is not None or not losses
-    return Trial(
-        dict(result.config), None if failed else min(losses), steps, not failed and steps < recipe.tune.max_steps
-    )
+def _trial_of(result: Any, job: Job, section: TuneSection) -> Trial:
+    """What came of a trial: from its journal, since Tune forgets what was reported before a search was killed; and from
+    Tune, since a trial that it stops has no time to write its last lines."""
+    values, last = dict(result.config), result.metrics or {}
+    trial = _job_of(values, job, section)
+    events = read_journal(trial.artifacts.store, trial.run)
+    losses = [e["loss"] for e in events if e["kind"] == "validation"]
+    losses += [float(last[METRIC])] if METRIC in last else []
+    steps = max([int(last.get("step", 0)), *(e["step"] for e in events if e["kind"] == "train")])
+    return Trial(values, min(losses, default=None), steps, bool(losses) and steps < section.max_steps)
 
 
 def _write(recipe: Recipe, job: Job, plan: Plan, trials: list[Trial]) -> Artifact:
