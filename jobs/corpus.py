@@ -1,4 +1,4 @@
-"""Books to clean chapters and packed rows: `python -m jobs.corpus RECIPE`."""
+"""Books to clean chapters, with a report: `python -m jobs.corpus RECIPE`."""
 
 import sys
 

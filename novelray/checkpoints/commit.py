@@ -1,7 +1,7 @@
 """The commit protocol: how the state of a run gets to storage so that a crash at any moment loses at most one commit.
 
     runs/<run>/checkpoints/step-00000120-<attempt>/part-0-of-2.safetensors    one per rank, every tensor whole
-                                                   part-0-of-2.json           its size, SHA-256 and tensor names
+                                                   part-0-of-2.json           its size and SHA-256
                                                    manifest.json              written last, by rank 0
 
 Ranks do not talk to each other here: each writes its part, and rank 0 waits for all of them to appear in storage before

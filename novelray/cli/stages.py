@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def corpus(recipe: RecipeArgument, overrides: Overrides = None) -> None:
-    """Books to clean chapters and packed rows, with a report."""
+    """Books to clean chapters, with a report."""
     _run("corpus", recipe, overrides)
 
 
