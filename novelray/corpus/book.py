@@ -62,7 +62,7 @@ def chapters_of(
     data: bytes, name: str, file: str, sha256: str, section: CorpusSection
 ) -> tuple[list[Chapter], BookReport]:
     """Read, clean and split a book. Raises Unreadable with the reason."""
-    book = read_book(data, file.rpartition(".")[0] or file, section.encoding)
+    book = read_book(data, file.rpartition(".")[0] or file, section.read.encoding)
     text, changes = clean(book.text)
     split = split_book(text, book.title)
     removed = Counter(book.removed)

@@ -32,7 +32,7 @@ def check_quarantine(quarantined: Sequence[Quarantined], total: int, max_share: 
     raise CorpusError(
         f"{len(quarantined)} of {total} books cannot be read, more than corpus.max_quarantine ({max_share:.0%}). "
         f"{first}",
-        "Mend or remove these files, set corpus.encoding, or raise corpus.max_quarantine.",
+        "Mend or remove these files, set corpus.read.encoding, or raise corpus.max_quarantine.",
     )
 
 

@@ -31,7 +31,7 @@ def select(keys: Sequence[ChapterKey], section: CorpusSection, seed: int) -> Sel
             "The books hold no chapter: there is nothing to train on.",
             f"Each chapter needs at least corpus.min_chapter_chars ({section.min_chapter_chars}) characters.",
         )
-    duplicates = drop_duplicates(ordered, section.max_duplicates) if section.deduplicate else Duplicates(ordered, {})
+    duplicates = drop_duplicates(ordered, section.dedup.max_share) if section.dedup.exact else Duplicates(ordered, {})
     held = heldout_digests(duplicates.kept, ordered, section.heldout, seed)
     splits = {key.chapter_id: "heldout" if key.digest in held else "train" for key in duplicates.kept}
     if "train" not in splits.values():

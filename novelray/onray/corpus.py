@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from novelray.corpus.book import BookReport, chapters_of
 from novelray.corpus.dedup import ChapterKey
-from novelray.corpus.encodings import Unreadable
+from novelray.corpus.read.encodings import Unreadable
 from novelray.corpus.files import FilePlan, plan_files, write_file, write_part
 from novelray.corpus.report import Quarantined, build_report, check_quarantine, counts_of, summary
 from novelray.corpus.select import Selection, select

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from novelray.recipe.augment import AugmentSection
 from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share
+from novelray.recipe.clean import CleanSection
+from novelray.recipe.dedup import DedupSection
+from novelray.recipe.labels import LabelsSection
+from novelray.recipe.privacy import PrivacySection
+from novelray.recipe.quality import QualitySection
+from novelray.recipe.read import BookEntry, ReadSection
 
 
 class HeldoutSection(Section):
@@ -25,11 +32,13 @@ class HeldoutSection(Section):
 class CorpusSection(Section):
     """Books in, clean chapters out."""
 
-    books: tuple[str, ...] = Field((), json_schema_extra=NOT_IDENTITY)
-    """Files, folders or globs, local or in object storage; relative to the recipe. A folder means its `*.txt` files."""
+    books: tuple[str | BookEntry, ...] = Field((), json_schema_extra=NOT_IDENTITY)
+    """Files, folders or globs, local or in object storage, relative to the recipe; or entries with `path` and what is
+    known of the books there (`title`, `author`, `genre`, `curated`). A folder means the books in it."""
 
-    encoding: str = "auto"
-    """`auto` detects each file's encoding (UTF-8, UTF-16, GB18030, Big5, others); or the name of one for all files."""
+    read: ReadSection = ReadSection()
+    clean: CleanSection = CleanSection()
+    privacy: PrivacySection = PrivacySection()
 
     min_chapter_chars: int = Field(50, ge=0)
     """Chapters with fewer characters than this are left out and counted."""
@@ -37,26 +46,13 @@ class CorpusSection(Section):
     max_chapter_chars: PositiveInt = 200_000
     """Longer chapters are cut at paragraphs into pieces of at most this many characters."""
 
-    deduplicate: bool = True
-    """Keep one of the chapters whose normalised text is the same; the first by book name and chapter order."""
+    dedup: DedupSection = DedupSection()
+    quality: QualitySection = QualitySection()
+    augment: AugmentSection = AugmentSection()
+    labels: LabelsSection = LabelsSection()
 
     heldout: HeldoutSection = HeldoutSection()
     """What is kept out of training."""
 
     max_quarantine: Share = 0.2
     """The stage stops when more than this share of the books cannot be read."""
-
-    max_duplicates: Share = 0.5
-    """The stage stops when deduplication would remove more than this share of the chapters: more likely a fault."""
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, name: str) -> str:
-        if name != "auto":
-            try:
-                "".encode(name)  # also refuses codecs that are no text encodings, such as base64
-            except LookupError:
-                raise ValueError(
-                    f"no encoding is called {name!r}; use auto, or for example utf-8, gb18030, big5"
-                ) from None
-        return name

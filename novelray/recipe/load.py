@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from novelray.errors import RecipeError
 from novelray.recipe.explain import explain
+from novelray.recipe.read import BookEntry
 from novelray.recipe.schema import Recipe
 from novelray.recipe.yamlfile import parse, read_mapping
 
@@ -116,14 +117,21 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
         places["cache"] = _absolute(storage.cache, folder)
     if base.startswith((".", "~")) or (folder / base).is_dir():
         base = _absolute(base, folder)
-    books = tuple(_absolute(book, folder) for book in recipe.corpus.books)
+    corpus = recipe.corpus
+    books = tuple(_placed(book, folder) for book in corpus.books)
+    labels = corpus.labels.model_copy(update={"files": tuple(_absolute(f, folder) for f in corpus.labels.files)})
     return recipe.model_copy(
         update={
             "storage": storage.model_copy(update=places),
-            "corpus": recipe.corpus.model_copy(update={"books": books}),
+            "corpus": corpus.model_copy(update={"books": books, "labels": labels}),
             "model": recipe.model.model_copy(update={"base": base}),
         }
     )
+
+
+def _placed(book: str | BookEntry, folder: Path) -> BookEntry:
+    entry = BookEntry(path=book) if isinstance(book, str) else book
+    return entry.model_copy(update={"path": _absolute(entry.path, folder)})
 
 
 def _absolute(location: str, folder: Path) -> str:

@@ -47,13 +47,13 @@ def test_a_pass_that_would_remove_an_implausible_share_is_refused():
     keys = [_key("a", i, "same") for i in range(4)] + _books(b=2)
     with pytest.raises(CorpusError, match=r"3 of 6 chapters \(50%\)") as error:
         drop_duplicates(keys, 0.4)
-    assert "corpus.max_duplicates" in error.value.message
+    assert "corpus.dedup.max_share" in error.value.message
     assert len(drop_duplicates(keys, 0.5).kept) == 3
 
 
 def test_duplicates_stay_when_the_recipe_says_so():
     keys = [_key("a", i, "same") for i in range(4)] + _books(b=3)
-    assert len(select(keys, _section(deduplicate=False), 1).splits) == 7
+    assert len(select(keys, _section(dedup={"exact": False}), 1).splits) == 7
 
 
 def test_every_book_of_two_or_more_chapters_has_one_held_out():
@@ -82,7 +82,7 @@ def test_the_choice_depends_on_the_seed_and_the_content_alone():
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 12)), min_size=6, max_size=60), st.booleans())
 def test_a_copy_of_a_held_out_chapter_is_never_trained_on(pairs, by_book):
     keys = [ChapterKey(book, i, f"{book}:{i}", str(d), 10) for i, (book, d) in enumerate(pairs)]
-    section = _section(deduplicate=False, heldout={"by": "book" if by_book else "chapter", "share": 0.3})
+    section = _section(dedup={"exact": False}, heldout={"by": "book" if by_book else "chapter", "share": 0.3})
     try:
         selection = select(keys, section, 3)
     except CorpusError:

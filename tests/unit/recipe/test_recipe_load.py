@@ -36,7 +36,7 @@ def refusal(path, *overrides) -> str:
         ("train.learning_rate=1e-4", lambda r: r.train.learning_rate, 1e-4),
         ("train.learning_rate=3.0E-5", lambda r: r.train.learning_rate, 3e-5),
         ("shards.group_chars=2e6", lambda r: r.shards.group_chars, 2_000_000),
-        ("corpus.deduplicate=false", lambda r: r.corpus.deduplicate, False),
+        ("corpus.dedup.exact=false", lambda r: r.corpus.dedup.exact, False),
         ("train.max_steps=null", lambda r: r.train.max_steps, None),
         ("train.max_steps=", lambda r: r.train.max_steps, None),
         ("train.lora=", lambda r: r.train.lora.rank, 16),

@@ -55,7 +55,7 @@ def drop_duplicates(keys: Iterable[ChapterKey], max_share: float) -> Duplicates:
     if ordered and len(removed) > max_share * len(ordered):
         raise CorpusError(
             f"Deduplication would remove {len(removed)} of {len(ordered)} chapters "
-            f"({len(removed) / len(ordered):.0%}), more than corpus.max_duplicates ({max_share:.0%}).",
-            "Is one book listed under several names? Remove the copies, or raise corpus.max_duplicates.",
+            f"({len(removed) / len(ordered):.0%}), more than corpus.dedup.max_share ({max_share:.0%}).",
+            "Is one book listed under several names? Remove the copies, or raise corpus.dedup.max_share.",
         )
     return Duplicates(kept, removed)

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from novelray.corpus.marks import Mark
+from novelray.corpus.split.marks import Mark
 
 TINY = 40  # characters (an alphabet's letters count a half) below which what follows a heading is no chapter
 GAP_COST, MOST_GAP_COST = 0.2, 3.0

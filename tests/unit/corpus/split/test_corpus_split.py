@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelray.corpus.clean import clean
-from novelray.corpus.numbers import hanzi_value, hanzi_values, roman_value, western_value
+from novelray.corpus.split.numbers import hanzi_value, hanzi_values, roman_value, western_value
 from novelray.corpus.read import read_book
 from novelray.corpus.split import split_book
 

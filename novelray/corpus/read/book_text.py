@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from novelray.corpus.encodings import Unreadable, decode
-from novelray.corpus.gutenberg import strip_gutenberg
+from novelray.corpus.read.encodings import Unreadable, decode
+from novelray.corpus.read.gutenberg import strip_gutenberg
 
 __all__ = ["BookText", "Unreadable", "read_book"]
 

@@ -106,7 +106,7 @@ def _detect(data: bytes) -> Decoded:
         raise Unreadable("the file is binary: it has NUL bytes and is not UTF-16")
     found = found or _single_byte(data)
     if found is None:
-        raise Unreadable("the encoding could not be recognised; set corpus.encoding if you know it")
+        raise Unreadable("the encoding could not be recognised; set corpus.read.encoding if you know it")
     return found
 
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from novelray.corpus.marks import VOLUME_UNITS, Mark, find_marks
-from novelray.corpus.numbering import TINY, Link, best_chain, body_size, contents_marks
+from novelray.corpus.split.marks import VOLUME_UNITS, Mark, find_marks
+from novelray.corpus.split.numbering import TINY, Link, best_chain, body_size, contents_marks
 
 LEAST_SCORE = 1.5  # two clear headings
 SHORTEST_MEDIAN = 60.0  # `body_size` of the middle chapter below which numbered lines are a list, not chapters

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from novelray.corpus.numbers import HANZI_NUMBER, WORD_NUMBER, hanzi_values, roman_value, trimmed_hanzi, western_value
+from novelray.corpus.split.numbers import HANZI_NUMBER, WORD_NUMBER, hanzi_values, roman_value, trimmed_hanzi, western_value
 
 SENTENCE_END = "。！？!?；;」』”’）)】》…．.—"
 VOLUME_UNITS = "卷部集篇册冊"

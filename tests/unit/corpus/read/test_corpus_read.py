@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from novelray.corpus.encodings import Unreadable, decode
+from novelray.corpus.read.encodings import Unreadable, decode
 from novelray.corpus.read import read_book
 
 SIMPLIFIED = "却说那人推开门来，只见院里一片月光。他说：“你来了。”众人都不言语，只听得远处有一声钟响。\n" * 40
