@@ -1,14 +1,15 @@
 """Making a row's numbers independent of its neighbours, where the kernels allow it.
 
 A matrix product may add up in another order for another number of rows, and then a text could depend, in a rare tie,
-on who else is in the batch. What was measured on torch 2.13 (x86, AVX-512, MKL):
+on who else is in the batch. What was measured on torch 2.13 (x86, MKL):
 
 - fp32 `linear` over weights stored row by row rounds in three or four ways between 1 and 16 rows. Over the same weights
-  stored column by column it has two ways, for one row and for more; it is also faster from 2 to 32 rows.
+  stored column by column it has two ways: with AVX-512 one for one row and one for more, with AVX2 one for up to three
+  rows and one for more. It is also faster from 2 to 32 rows.
 - SDPA with a mask gives a row the same bits whatever the batch, and whatever the padded length as long as that is a
   multiple of 64, if each head has its own query; with grouped queries packed into one product it does not.
 
-So on the CPU in fp32 weights are laid out by columns, a batch has two rows at least, and decoding uses SDPA's own
+So on the CPU in fp32 weights are laid out by columns, a batch has four rows at least, and decoding uses SDPA's own
 grouping: bit-identical, tested. Elsewhere (bf16, CUDA) a batch is always padded to `max_batch` rows, so that each step
 runs kernels of the same shape; that is cheap there, because decoding is bound by reading the weights. There a result
 may still differ in its last bits when neighbours are longer, since the attended length differs.
@@ -24,6 +25,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 ATTENTION = "novelray_sdpa"
+FEWEST_ROWS = 4  # of a decoding step: from here on every number of rows adds up in the same order
 
 
 def make_steady(model: Any) -> None:
@@ -53,7 +55,7 @@ def by_columns(linear: torch.nn.Linear) -> None:
 
 def padded_rows(rows: int, max_batch: int, exact: bool) -> int:
     """How many rows a decoding step of `rows` texts computes."""
-    return max(2, rows) if exact else max(2, max_batch)
+    return max(FEWEST_ROWS, rows if exact else max_batch)
 
 
 def _attention(

@@ -18,7 +18,7 @@ from novelray.generate.generation import Generation
 from novelray.generate.lora import Adapters
 from novelray.generate.protocol import EngineError, TokenLogprob
 from novelray.generate.samplers import Samplers, SamplerState
-from novelray.generate.steady import is_exact, padded_rows
+from novelray.generate.steady import FEWEST_ROWS, is_exact, padded_rows
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Stepper:
         config = model.config.get_text_config()
         self.vocabulary_size = int(config.vocab_size)
         self.adapters = Adapters(model, self.exact, base_digest)
-        self.cache = RowCache(int(config.num_hidden_layers), max(2, batcher.max_batch), context)
+        self.cache = RowCache(int(config.num_hidden_layers), max(FEWEST_ROWS, batcher.max_batch), context)
         self._samplers: Samplers | None = None
 
     @property
