@@ -1,44 +1,63 @@
-"""One book's bytes to its chapters: the pure work of one task. Every character of the file is accounted for."""
+"""One book as read to its chapters: the pure work of one task. Every character of the book is accounted for."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from novelray.corpus.clean import clean
 from novelray.corpus.dedup import text_digest
 from novelray.corpus.language import language_of
-from novelray.corpus.read import BookText, read_book
-from novelray.corpus.split import Piece, SplitBook, split_book
+from novelray.corpus.privacy import protect
+from novelray.corpus.read import HEADING, BookText
+from novelray.corpus.split import Piece, SplitBook, scenes, split_book
 from novelray.recipe.corpus import CorpusSection
 
 _SENTENCE = re.compile(r"[。！？!?…][”’」』\"']*|\.[”\"']*(?=\s)")
+_SENTINEL = re.compile(f"(?m)^{HEADING}[1-6]")
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter before it is known whether it is kept and in which split."""
+    """A chapter before it is known whether it is kept and in which split; the fields are the corpus's columns.
+
+    `scenes`: where each scene starts in `text`; the last three are filled in once the whole book has been measured.
+    """
 
     chapter_id: str
     book: str
+    author: str
+    genre: str
+    volume: str
     title: str
     index: int
     text: str
     language: str
     digest: str
+    scenes: tuple[int, ...] = (0,)
+    arc: float | None = None
+    style_distance: float | None = None
+    perspective: str = ""
 
 
 @dataclass(frozen=True)
 class BookReport:
-    """What became of one book. Character counts: `chars` in the file = everything that follows it, added up."""
+    """What became of one book. `chars` in the book = `kept_chars` and everything in `removed_chars`, added up."""
 
     book: str
     file: str
-    sha256: str
-    bytes: int
+    member: str  # its name inside the file, where that holds several books
+    title: str
+    author: str
+    translator: str
+    genre: str
+    curated: bool | None
+    sha256: str  # of the file
+    format: str
     encoding: str
     tail_bytes: int  # bytes of a character cut off at the file's end
     replaced: int  # places that could not be decoded
@@ -46,50 +65,75 @@ class BookReport:
     confidence: float
     numbering: list[str]
     chapters: int
+    volumes: int
+    scenes: int
     cut: int  # pieces that came of chapters longer than corpus.max_chapter_chars
     languages: dict[str, int]  # chapters per language
     chars: int
     kept_chars: int
-    removed_chars: dict[str, int]  # by what they were: gutenberg, cleaning, front, contents, short, between
+    removed_chars: dict[str, int]  # by what they were: licence, cleaning, front, contents, notes, short, between, ...
     short_chapters: int
     changes: dict[str, int] = field(default_factory=dict)  # changes by kind
+    privacy: dict[str, int] = field(default_factory=dict)  # personal data by kind
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def chapters_of(
-    data: bytes, name: str, file: str, sha256: str, section: CorpusSection
-) -> tuple[list[Chapter], BookReport]:
-    """Read, clean and split a book. Raises Unreadable with the reason."""
-    book = read_book(data, file.rpartition(".")[0] or file, section.read.encoding)
-    text, changes = clean(book.text)
-    split = split_book(text, book.title)
+@dataclass(frozen=True)
+class Origin:
+    """Where a book came from: its name in the corpus, its file, and the SHA-256 of that file."""
+
+    book: str
+    file: str
+    sha256: str
+
+
+def chapters_of(book: BookText, origin: Origin, section: CorpusSection) -> tuple[list[Chapter], BookReport]:
+    """Clean, protect and split a book; the metadata in `book` is what the corpus will say of it."""
+    cleaned, changes = clean(book.text, section.clean)
+    changes.update(book.changes)
+    text, private = protect(cleaned, section.privacy)
+    split = split_book(text, book.meta.title or origin.book)
     removed = Counter(book.removed)
-    removed["cleaning"] = len(book.text) - len(text)  # negative where a sign became a longer one
+    removed["cleaning"] = len(book.text) - len(cleaned)  # negative where a sign became a longer one
+    removed["privacy"] = len(cleaned) - len(text)
+    found: list[Chapter] = []
+    short = cut = 0
     for piece in split.pieces:
         if piece.kind != "chapter":
             removed[piece.kind] += piece.end - piece.start
-    found: list[Chapter] = []
-    short = cut = 0
-    for piece in split.chapters:
+            continue
         parts = list(_parts(text, piece, section.max_chapter_chars))
         cut += len(parts) if len(parts) > 1 else 0
-        for title, part, body in parts:
-            removed["between"] += len(part) - len(part.strip())
-            part = part.strip()
-            if len(part) < max(1, section.min_chapter_chars):
-                short, removed["short"] = short + 1, removed["short"] + len(part)
+        for title, raw, body in parts:
+            part = _SENTINEL.sub("", raw)
+            removed["markup"] += len(raw) - len(part)
+            stripped = part.strip()
+            removed["between"] += len(part) - len(stripped)
+            if len(stripped) < max(1, section.min_chapter_chars):
+                short, removed["short"] = short + 1, removed["short"] + len(stripped)
                 continue
-            found.append(_chapter(sha256, name, title, len(found), part, body))
-    report = _report(book, split, found, changes, removed, short, cut, (name, file, sha256, len(data)))
+            found.append(_chapter(book, origin, piece.volume, title, len(found), stripped, body))
+    report = _report(book, origin, split, found, changes, private, removed, short, cut)
     return found, report
 
 
-def _chapter(sha256: str, book: str, title: str, index: int, text: str, body: str) -> Chapter:
+def _chapter(
+    book: BookText, origin: Origin, volume: str, title: str, index: int, text: str, body: str
+) -> Chapter:  # fmt: skip
     # Without the heading: the same chapter under another number is still the same chapter.
-    digest = text_digest(body) or text_digest(text)
-    return Chapter(f"{sha256[:12]}:{index:05d}", book, title, index, text, language_of(text), digest)
+    digest = text_digest(_SENTINEL.sub("", body)) or text_digest(text)
+    return Chapter(
+        chapter_id=f"{_book_id(origin.sha256, book.member)}:{index:05d}", book=origin.book, author=book.meta.author,
+        genre=book.meta.genre, volume=volume, title=_SENTINEL.sub("", title), index=index, text=text,
+        language=language_of(text), digest=digest, scenes=tuple(scenes(text)),
+    )  # fmt: skip
+
+
+def _book_id(sha256: str, member: str) -> str:
+    """12 hex digits: the file's, or for a book inside a file those of both names."""
+    return hashlib.sha256(f"{sha256}/{member}".encode()).hexdigest()[:12] if member else sha256[:12]
 
 
 def _parts(text: str, piece: Piece, limit: int) -> Iterator[tuple[str, str, str]]:
@@ -125,22 +169,42 @@ def _break(text: str, low: int, high: int) -> int:
 
 def _report(
     book: BookText,
+    origin: Origin,
     split: SplitBook,
-    found: list[Chapter],
+    found: Sequence[Chapter],
     changes: Counter[str],
+    private: Counter[str],
     removed: Counter[str],
     short: int,
     cut: int,
-    origin: tuple[str, str, str, int],
 ) -> BookReport:
-    name, file, sha256, size = origin
+    meta = book.meta
     report = BookReport(
-        book=name, file=file, sha256=sha256, bytes=size, encoding=book.encoding, tail_bytes=book.tail_bytes,
-        replaced=book.replaced, rule=split.rule, confidence=split.confidence, numbering=split.numbering,
-        chapters=len(found), cut=cut, languages=dict(sorted(Counter(c.language for c in found).items())),
-        chars=book.chars, kept_chars=sum(len(c.text) for c in found),
-        removed_chars={k: v for k, v in sorted(removed.items()) if v}, short_chapters=short,
-        changes=dict(sorted(changes.items())),
+        book=origin.book, file=origin.file, member=book.member, title=meta.title, author=meta.author,
+        translator=meta.translator, genre=meta.genre, curated=meta.curated, sha256=origin.sha256, format=book.format,
+        encoding=book.encoding, tail_bytes=book.tail_bytes, replaced=book.replaced, rule=split.rule,
+        confidence=split.confidence, numbering=split.numbering, chapters=len(found),
+        volumes=len({c.volume for c in found if c.volume}), scenes=sum(len(c.scenes) for c in found), cut=cut,
+        languages=_sorted(Counter(c.language for c in found)), chars=book.chars,
+        kept_chars=sum(len(c.text) for c in found), removed_chars=_sorted(removed), short_chapters=short,
+        changes=_sorted(changes), privacy=_sorted(private),
     )  # fmt: skip
     assert report.chars == report.kept_chars + sum(report.removed_chars.values()), "a character is not accounted for"
     return report
+
+
+def without(report: BookReport, chapters: Sequence[Chapter]) -> BookReport:
+    """The report of a book once chapters were left out because of their measures."""
+    if not chapters:
+        return report
+    chars = sum(len(c.text) for c in chapters)
+    languages = Counter(report.languages) - Counter(c.language for c in chapters)
+    return replace(
+        report, chapters=report.chapters - len(chapters), scenes=report.scenes - sum(len(c.scenes) for c in chapters),
+        kept_chars=report.kept_chars - chars, languages=_sorted(languages),
+        removed_chars=_sorted(Counter(report.removed_chars) + Counter({"arc": chars})),
+    )  # fmt: skip
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    return {kind: count for kind, count in sorted(counts.items()) if count}

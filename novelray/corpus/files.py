@@ -1,12 +1,16 @@
-"""Parquet in and out: one temporary part per book while the corpus is decided upon, then the chapter files.
+"""Parquet in and out: one part per file on the shelf while the corpus is decided upon, then the chapter files.
 
-The same chapters always give the same files with the same bytes, so a task that runs twice does no harm.
+The same chapters always give the same files with the same bytes, so a task that runs twice does no harm. Both are
+written and read one row group at a time: a file of any number of books costs the memory of a few chapters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,80 +19,135 @@ from novelray.corpus.book import Chapter
 from novelray.corpus.schema import CHAPTERS
 from novelray.storage import Store
 
-FILE_CHARS = 4_000_000  # characters per chapter file; what a task holds in memory is a few times this, or one book
-GROUP_CHARS = 2_000_000  # characters per row group; what a reader holds
+FILE_CHARS = 4_000_000  # characters per chapter file
+GROUP_CHARS = 1_000_000  # characters per row group; what a writer or reader holds is a few times this, or one chapter
+SPLITS = {"t": "train", "h": "heldout"}
+LEFT_OUT = "-"
+_WRITING: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["book", "author", "genre", "volume", "language", "split", "perspective", "origin"],
+    "write_statistics": False,
+    "store_schema": True,
+}
 
 
 @dataclass(frozen=True)
-class FilePlan:
-    """A chapter file and the parts (one per book, in order) that it is made of."""
+class Group:
+    """One row group of a part: its chapters and their characters."""
 
-    path: str
-    parts: tuple[str, ...]
-
-
-def plan_files(folder: str, parts: Sequence[tuple[str, int]]) -> list[FilePlan]:
-    """Divide parts, given in order with their characters, among files of about FILE_CHARS."""
-    groups: list[list[str]] = []
-    size = FILE_CHARS
-    for path, chars in parts:
-        if size + chars > FILE_CHARS:
-            groups.append([])
-            size = 0
-        groups[-1].append(path)
-        size += chars
-    return [FilePlan(f"{folder}/{i:05d}.parquet", tuple(group)) for i, group in enumerate(groups)]
+    rows: int
+    chars: int
 
 
-def write_part(store: Store, path: str, chapters: Sequence[Chapter]) -> None:
-    """A book's chapters, not yet assigned to a split."""
-    store.write(path, _parquet(_groups(_table(chapters))))
+class PartWriter:
+    """Writes chapters that are not yet assigned to a split. `groups` says afterwards what was written."""
+
+    def __init__(self, path: Path) -> None:
+        self.groups: list[Group] = []
+        self._writer = pq.ParquetWriter(path, CHAPTERS, **_WRITING)
+        self._waiting: list[Chapter] = []
+        self._chars = 0
+
+    def add(self, chapters: Sequence[Chapter]) -> None:
+        """Append the chapters of a book, in order."""
+        for chapter in chapters:
+            if self._waiting and self._chars + len(chapter.text) > GROUP_CHARS:
+                self._flush()
+            self._waiting.append(chapter)
+            self._chars += len(chapter.text)
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is None and self._waiting:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        self._writer.write_table(chapter_table(self._waiting), row_group_size=len(self._waiting))
+        self.groups.append(Group(len(self._waiting), self._chars))
+        self._waiting, self._chars = [], 0
 
 
-def write_file(store: Store, plan: FilePlan, splits: Mapping[str, str]) -> int:
-    """Join the parts of a chapter file, keeping the chapters that have a split. Returns how many there are."""
-    tables = [_assigned(pq.read_table(pa.BufferReader(store.read(part))), splits) for part in plan.parts]
-    store.write(plan.path, _parquet(group for table in tables for group in _groups(table)))
-    return sum(table.num_rows for table in tables)
-
-
-def _table(chapters: Sequence[Chapter]) -> pa.Table:
-    columns = {
-        "chapter_id": [c.chapter_id for c in chapters],
-        "book": [c.book for c in chapters],
-        "title": [c.title for c in chapters],
-        "index": [c.index for c in chapters],
-        "text": [c.text for c in chapters],
+def chapter_table(chapters: Sequence[Chapter]) -> pa.Table:
+    """Chapters as rows of the corpus; their split is still empty."""
+    columns: dict[str, list[Any]] = {
+        **{
+            name: [getattr(c, name) for c in chapters]
+            for name in CHAPTERS.names
+            if name in Chapter.__dataclass_fields__
+        },
         "chars": [len(c.text) for c in chapters],
-        "language": [c.language for c in chapters],
         "split": [""] * len(chapters),
-        "digest": [c.digest for c in chapters],
+        "labels": [[]] * len(chapters),
+        "origin": [""] * len(chapters),
+        "source": [""] * len(chapters),
     }
     return pa.table(columns, schema=CHAPTERS)
 
 
-def _assigned(table: pa.Table, splits: Mapping[str, str]) -> pa.Table:
-    split = [splits.get(i, "") for i in table.column("chapter_id").to_pylist()]
-    place = CHAPTERS.get_field_index("split")
-    table = table.set_column(place, CHAPTERS.field("split"), pa.array(split, pa.string()))
-    return table.filter(pa.array([bool(s) for s in split], pa.bool_()))
+@dataclass(frozen=True)
+class Chosen:
+    """A row group of a part, and for each of its chapters a letter: `t` train, `h` held out, `-` left out."""
+
+    part: str
+    number: int
+    splits: str
+    chars: int
 
 
-def _groups(table: pa.Table) -> Iterable[pa.Table]:
-    """Slices of about GROUP_CHARS characters."""
-    start, size = 0, 0
-    for row, chars in enumerate(table.column("chars").to_pylist()):
-        if row > start and size + chars > GROUP_CHARS:
-            yield table.slice(start, row - start)
-            start, size = row, 0
-        size += chars
-    if start < table.num_rows:
-        yield table.slice(start)
+@dataclass(frozen=True)
+class FilePlan:
+    """A chapter file and the row groups that it is made of."""
+
+    path: str
+    groups: tuple[Chosen, ...]
 
 
-def _parquet(groups: Iterable[pa.Table]) -> bytes:
+def plan_files(folder: str, groups: Iterable[Chosen]) -> list[FilePlan]:
+    """Divide row groups, given in order, among files of about FILE_CHARS. Groups with nothing to keep are passed over."""
+    files: list[list[Chosen]] = []
+    size = FILE_CHARS
+    for group in groups:
+        if not group.splits.strip(LEFT_OUT):
+            continue
+        if size + group.chars > FILE_CHARS:
+            files.append([])
+            size = 0
+        files[-1].append(group)
+        size += group.chars
+    return [FilePlan(f"{folder}/{i:05d}.parquet", tuple(file)) for i, file in enumerate(files)]
+
+
+def write_file(store: Store, plan: FilePlan, labels: Mapping[str, Sequence[str]]) -> int:
+    """Join a chapter file's row groups, keeping the chapters that have a split. Returns how many there are.
+
+    `labels`: chapter id → its labels, where it has any.
+    """
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, CHAPTERS, compression="zstd", store_schema=True) as writer:
-        for group in groups:
-            writer.write_table(group)
-    return bytes(sink.getvalue())
+    rows = 0
+    with pq.ParquetWriter(sink, CHAPTERS, **_WRITING) as writer:
+        for group in plan.groups:
+            with store.open(group.part) as stream, pq.ParquetFile(stream) as file:
+                table = file.read_row_group(group.number)
+            assert table.num_rows == len(group.splits), "a part is not what its outcome says"
+            table = _with_splits(table, group.splits, labels)
+            rows += table.num_rows
+            writer.write_table(table, row_group_size=table.num_rows)
+    store.write(plan.path, bytes(sink.getvalue()))
+    return rows
+
+
+def _with_splits(table: pa.Table, splits: str, labels: Mapping[str, Sequence[str]]) -> pa.Table:
+    table = _replaced(table, "split", [SPLITS.get(code, "") for code in splits])
+    if labels:
+        ids = table.column("chapter_id").to_pylist()
+        table = _replaced(table, "labels", [list(labels.get(i, ())) for i in ids])
+    return table.filter(pa.array([code != LEFT_OUT for code in splits], pa.bool_()))
+
+
+def _replaced(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    field = CHAPTERS.field(name)
+    return table.set_column(CHAPTERS.get_field_index(name), field, pa.array(values, field.type))

@@ -1,7 +1,7 @@
 """What is kept out of training: whole chapters or whole books, chosen by a hash of the seed and the content.
 
-The choice is a pure function of the seed and of what is in the corpus, so that it is the same on every machine, and a
-chapter whose text is the same as a held-out one's is held out with it.
+The choice is a pure function of the seed and of what is in the corpus, so that it is the same on every machine. What
+resembles a held-out chapter is held out with it, and with a held-out book all editions of it.
 """
 
 from __future__ import annotations
@@ -9,46 +9,71 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import xxhash
 
-from novelray.corpus.dedup import ChapterKey
+from novelray.corpus.dedup import Decision, books_of
+from novelray.corpus.dedup.groups import I64, runs_of
 from novelray.errors import CorpusError
 from novelray.recipe.corpus import HeldoutSection
 
+BOOL = npt.NDArray[np.bool_]
+_AT_ONCE = 1 << 16  # digests made Python strings at once
 
-def heldout_digests(
-    kept: Sequence[ChapterKey], everything: Sequence[ChapterKey], heldout: HeldoutSection, seed: int
-) -> set[str]:
-    """Digests of the chapters that are held out.
 
-    `kept`: the chapters after deduplication; `everything`: those before it, so that with `by: book` the copies of a
-    held-out book's chapters that other books carry are held out too. Raises CorpusError when `heldout.books` names
-    no book.
+def held_out(keys: pa.Table, decision: Decision, heldout: HeldoutSection, seed: int) -> BOOL:
+    """Whether each row of `keys` (sorted by book and index) is held out; true for some that are not kept as well.
+
+    Raises CorpusError when `heldout.books` names no book.
     """
+    names, book = books_of(keys)
+    ranks = _ranks(seed, keys.column("digest"))
     if heldout.by == "book":
-        chosen = _books(everything, heldout, seed)
-        return {key.digest for key in everything if key.book in chosen}
-    return {key.digest for group in _by_book(kept).values() for key in _chapters(group, heldout.share, seed)}
+        chosen = _books(names, book, ranks, decision, heldout, seed)[book]
+    else:
+        chosen = _chapters(book, ranks, decision.keep, heldout.share)
+    return np.isin(decision.group, decision.group[chosen])
 
 
-def _chapters(group: list[ChapterKey], share: float, seed: int) -> list[ChapterKey]:
-    ranked = sorted(group, key=lambda key: (_rank(seed, key.digest), key.index))
-    return ranked[: how_many(len(group), share)]
+def _chapters(book: I64, ranks: npt.NDArray[np.uint64], keep: BOOL, share: float) -> BOOL:
+    """The first of each book's kept chapters by rank."""
+    rows = np.flatnonzero(keep)
+    rows = rows[np.lexsort((rows, ranks[rows], book[rows]))]
+    starts, sizes = runs_of(book[rows])
+    wanted = np.array([how_many(size, share) for size in sizes.tolist()], np.int64)
+    first = np.arange(len(rows)) - np.repeat(starts, sizes) < np.repeat(wanted, sizes)
+    chosen = np.zeros(len(book), bool)
+    chosen[rows[first]] = True
+    return chosen
 
 
-def _books(everything: Sequence[ChapterKey], heldout: HeldoutSection, seed: int) -> set[str]:
-    groups = _by_book(everything)
+def _books(
+    names: Sequence[str],
+    book: I64,
+    ranks: npt.NDArray[np.uint64],
+    decision: Decision,
+    heldout: HeldoutSection,
+    seed: int,
+) -> BOOL:
+    """The books that are held out, per book: those named, or a share of the works; always with all their editions."""
     if heldout.books:
-        missing = [glob for glob in heldout.books if not any(fnmatchcase(book, glob) for book in groups)]
+        missing = [glob for glob in heldout.books if not any(fnmatchcase(name, glob) for name in names)]
         if missing:
             raise CorpusError(
                 f"corpus.heldout.books names {missing[0]!r}, and no book is called that.",
-                f"The books are: {', '.join(sorted(groups)[:20])}.",
+                f"The books are: {', '.join(names[:20])}.",
             )
-        return {book for book in groups if any(fnmatchcase(book, glob) for glob in heldout.books)}
-    content = {book: _rank(seed, "".join(sorted(k.digest for k in group))) for book, group in groups.items()}
-    ranked = sorted(groups, key=lambda book: (content[book], book))
-    return set(ranked[: how_many(len(groups), heldout.share)])
+        named = [any(fnmatchcase(name, glob) for glob in heldout.books) for name in names]
+        return np.isin(decision.work, decision.work[named])
+    rows = np.flatnonzero(decision.keep)
+    rows = rows[np.lexsort((ranks[rows], decision.work[book[rows]]))]
+    works = decision.work[book[rows]]
+    starts, sizes = runs_of(works)
+    content = [_rank(seed, ranks[rows[s : s + n]].tobytes().hex()) for s, n in zip(starts, sizes, strict=True)]
+    order = sorted(range(len(starts)), key=lambda i: (content[i], works[starts[i]]))
+    return np.isin(decision.work, works[starts[order[: how_many(len(starts), heldout.share)]]])
 
 
 def how_many(total: int, share: float) -> int:
@@ -58,12 +83,13 @@ def how_many(total: int, share: float) -> int:
     return min(total, max(1, round(total * share)))
 
 
+def _ranks(seed: int, digests: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    ranks = np.empty(len(digests), np.uint64)
+    for start in range(0, len(digests), _AT_ONCE):
+        some = digests.slice(start, _AT_ONCE).to_pylist()
+        ranks[start : start + len(some)] = [_rank(seed, digest) for digest in some]
+    return ranks
+
+
 def _rank(seed: int, text: str) -> int:
     return xxhash.xxh3_64_intdigest(f"heldout {seed} {text}".encode())
-
-
-def _by_book(keys: Sequence[ChapterKey]) -> dict[str, list[ChapterKey]]:
-    groups: dict[str, list[ChapterKey]] = {}
-    for key in keys:
-        groups.setdefault(key.book, []).append(key)
-    return groups

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
+import numpy as np
+from numpy.typing import NDArray
+
 SAMPLE = 20_000
-_SCRIPTS = (
-    ("kana", re.compile(r"[\u3040-\u30ff]")),
-    ("hangul", re.compile(r"[\uac00-\ud7af]")),
-    ("hanzi", re.compile(r"[\u3400-\u9fff]")),
-    ("cyrillic", re.compile(r"[\u0400-\u04ff]")),
-    ("latin", re.compile(r"[A-Za-z\u00c0-\u024f]")),
-)
+_SCRIPTS: dict[str, tuple[tuple[int, int], ...]] = {  # ranges of code points
+    "kana": ((0x3040, 0x30FF),),
+    "hangul": ((0xAC00, 0xD7AF),),
+    "hanzi": ((0x3400, 0x9FFF),),
+    "cyrillic": ((0x0400, 0x04FF),),
+    "latin": ((0x41, 0x5A), (0x61, 0x7A), (0xC0, 0x24F)),
+}
 _SENTENCE_WORDS = {
     "en": "the and of to in that was he it his with had for you not her is as but at she",
     "fr": "le la les et de des un une que qui dans il elle pas est pour ne sur vous",
@@ -20,14 +22,17 @@ _SENTENCE_WORDS = {
     "es": "el los las y que en una por con no se su para como pero más era del",
     "it": "il che di e la un una non per con del della gli era si ma come",
 }
-_FUNCTION_WORDS = {language: words.split(" ") for language, words in _SENTENCE_WORDS.items()}
-_WORD = re.compile(r"[a-zà-ÿ]+")
+_FUNCTION_WORDS = {
+    language: [word.encode("latin-1") for word in words.split(" ")] for language, words in _SENTENCE_WORDS.items()
+}
+_LETTERS = frozenset([*range(0x61, 0x7B), *range(0xE0, 0x100)])
+_WORDS_ONLY = bytes(code if code in _LETTERS else 0x20 for code in range(256))
 
 
 def language_of(text: str) -> str:
     """`zh`, `en`, `ja`, `ko`, `ru`, `fr`, `de`, `es`, `it`, or `und` when nothing is clear."""
     text = text[:SAMPLE]
-    counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS}
+    counts = _script_counts(text)
     # A Hanzi carries about what three letters of an alphabet do.
     weight = {**counts, "hanzi": 3 * counts["hanzi"]}
     total = sum(weight.values())
@@ -39,8 +44,21 @@ def language_of(text: str) -> str:
     return {"hanzi": "zh", "hangul": "ko", "cyrillic": "ru", "kana": "ja"}.get(script) or _latin(text)
 
 
+def _script_counts(text: str) -> dict[str, int]:
+    if text.isascii():
+        codes: NDArray[np.integer] = np.frombuffer(text.encode(), np.uint8)
+    else:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    highest = int(codes.max()) if len(codes) else 0
+    return {
+        name: sum(int(np.count_nonzero((codes >= low) & (codes <= high))) for low, high in ranges if low <= highest)
+        for name, ranges in _SCRIPTS.items()
+    }
+
+
 def _latin(text: str) -> str:
-    words = Counter(_WORD.findall(text.lower()))
+    # What Latin-1 lacks becomes "?", and that a blank: only the letters that these languages' words are made of count.
+    words = Counter(text.lower().encode("latin-1", "replace").translate(_WORDS_ONLY).split())
     score = {name: sum(words[w] for w in function) for name, function in _FUNCTION_WORDS.items()}
     best = max(score, key=lambda name: score[name])
     return best if score[best] >= 0.05 * max(1, words.total()) else "und"

@@ -1,6 +1,7 @@
 """The shelf: which files are the corpus's books, what each is called, and the digest of what is in it.
 
-Books are known by their file's stem and by the SHA-256 of their bytes; where the files lie does not count.
+Books are known by their file's stem and by the SHA-256 of their bytes; where the files lie does not count. What is known
+of a book besides its text comes from the recipe, else from a side file in its folder, else from the book itself.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+from novelray.corpus.read import SUFFIXES, BookMeta, Unreadable, is_side_file, side_meta, side_names
 from novelray.errors import CorpusError, StorageError
+from novelray.recipe.read import BookEntry
 from novelray.storage import Store
 
 SHARED_HINT = "On a cluster the books have to lie where every node reads them: a shared folder or s3://."
@@ -31,6 +35,7 @@ class Book:
     sha256: str = ""
     size: int = 0
     problem: str = ""
+    meta: BookMeta = BookMeta()
 
     @property
     def file(self) -> str:
@@ -42,6 +47,15 @@ class Book:
         """What stands for the book in the corpus's identity."""
         return self.sha256 or f"unreadable: {self.problem}"
 
+    def known(self) -> dict[str, Any]:
+        """What is known of the book besides its text, as JSON."""
+        return {field: value for field, value in asdict(self.meta).items() if value not in ("", None)}
+
+    @classmethod
+    def of_json(cls, data: dict[str, Any]) -> Book:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**{**data, "meta": BookMeta(**data["meta"])})
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -51,23 +65,33 @@ class Shelf:
     same: dict[str, str]
 
 
-def find_books(locations: Sequence[str], endpoint: str | None = None) -> Shelf:
+def find_books(locations: Sequence[str | BookEntry], endpoint: str | None = None) -> Shelf:
     """Expand files, folders and globs (local or object storage), digest every file, name the books.
 
     Raises CorpusError when a location holds no book, and StorageError when the storage does not answer.
     """
     if not locations:
-        raise CorpusError("corpus.books is empty.", "List the books, a folder of *.txt files or a glob under it.")
-    uris = sorted({uri for location in locations for uri in _expand(location, endpoint)})
+        raise CorpusError("corpus.books is empty.", "List the books, a folder of them or a glob under it.")
+    known: dict[str, BookMeta] = {}
+    for location in locations:
+        entry = BookEntry(path=location) if isinstance(location, str) else location
+        meta = BookMeta(entry.title, entry.author, entry.genre, entry.curated)
+        for uri in _expand(entry.path, endpoint):
+            known[uri] = known.get(uri, BookMeta()).over(meta)
+    beside = _side_metas(known, endpoint)
     with ThreadPoolExecutor(READERS) as pool:
-        books = list(pool.map(lambda uri: _digested(uri, endpoint), uris))
+        books = list(pool.map(lambda uri: _digested(uri, endpoint), sorted(known)))
+    books = [replace(book, meta=known[book.uri].over(beside[book.uri])) for book in books]
     return _without_copies(_named(books))
 
 
-def read_bytes(uri: str, endpoint: str | None = None) -> bytes:
-    """A book's bytes. Raises FileNotFoundError, or StorageError."""
-    store, name = _at(uri, endpoint)
-    return store.read(name)
+def fetch(book: Book, folder: Path, endpoint: str | None = None) -> Path:
+    """A local path to a book's file: its own, or that of a copy in `folder`. Raises FileNotFoundError, StorageError."""
+    store, name = _at(book.uri, endpoint)
+    if store.is_local:
+        return Path(store.full(name))
+    store.get(name, folder / name)
+    return folder / name
 
 
 def _at(uri: str, endpoint: str | None) -> tuple[Store, str]:
@@ -80,7 +104,7 @@ def _expand(location: str, endpoint: str | None) -> list[str]:
     if not found:
         raise CorpusError(
             f"There is no book at {location}.",
-            f"Check corpus.books: a file, a folder with *.txt files, or a glob. {SHARED_HINT}",
+            f"Check corpus.books: a file, a folder with books, or a glob. {SHARED_HINT}",
         )
     return found
 
@@ -88,8 +112,8 @@ def _expand(location: str, endpoint: str | None) -> list[str]:
 def _local(location: str) -> list[str]:
     path = os.path.abspath(os.path.expanduser(location))
     if os.path.isdir(path):
-        names = [n for n in os.listdir(path) if n.lower().endswith(".txt") and not n.startswith(".")]
-        return [p for n in names if os.path.isfile(p := os.path.join(path, n))]
+        names = [n for n in os.listdir(path) if os.path.isfile(os.path.join(path, n))]
+        return [os.path.join(path, n) for n in _books_among(names)]
     if os.path.isfile(path):
         return [path]
     return [p for p in glob.glob(path, recursive=True) if os.path.isfile(p)] if _GLOB & set(path) else []
@@ -100,13 +124,41 @@ def _remote(location: str, endpoint: str | None) -> list[str]:
         if _is_remote_file(location, endpoint):
             return [location]
         entries = Store(location.rstrip("/"), endpoint).files()
-        names = [e.path for e in entries if "/" not in e.path and e.path.lower().endswith(".txt")]
-        return [f"{location.rstrip('/')}/{name}" for name in names]
+        names = [e.path for e in entries if "/" not in e.path]
+        return [f"{location.rstrip('/')}/{name}" for name in _books_among(names)]
     base = location[: min(location.index(c) for c in _GLOB if c in location)].rpartition("/")[0]
     pattern, deep = location[len(base) + 1 :], "**" in location
     paths = [entry.path for entry in Store(base, endpoint).files()]
     matching = [p for p in paths if fnmatchcase(p, pattern) and (deep or p.count("/") == pattern.count("/"))]
     return [f"{base}/{path}" for path in matching]
+
+
+def _books_among(names: Sequence[str]) -> list[str]:
+    """The files of a folder that are books: by their ending, and not there to describe others."""
+    known = [n for n in names if n.lower().endswith(tuple(SUFFIXES)) and not n.startswith(".")]
+    return [n for n in known if not is_side_file(n, names)]
+
+
+def _side_metas(uris: Iterable[str], endpoint: str | None) -> dict[str, BookMeta]:
+    """What side files say of each book. Raises CorpusError for one that cannot be read."""
+    found: dict[str, BookMeta] = {}
+    folders: dict[str, tuple[Store, set[str], dict[str, bytes]]] = {}
+    for uri in uris:
+        folder = uri.rpartition("/")[0]
+        if folder not in folders:
+            store = _at(uri, endpoint)[0]
+            folders[folder] = store, {e.path for e in store.files() if "/" not in e.path}, {}
+        store, names, read = folders[folder]
+        name = uri.rpartition("/")[2]
+        for side in side_names(name):
+            if side in names and side not in read and side != name:
+                read[side] = store.read(side)
+        try:
+            found[uri] = side_meta(read, name)
+        except Unreadable as error:
+            raise CorpusError(f"What {folder} says of its books cannot be read: {error.reason}.",
+                              "Mend or remove that file.") from None  # fmt: skip
+    return found
 
 
 def _is_remote_file(location: str, endpoint: str | None) -> bool:

@@ -1,30 +1,58 @@
-"""The corpus stage on Ray Data: one task per book reads, cleans and splits; the driver sees only ids and digests.
+"""The corpus stage on Ray Data: tasks handle text, the driver sees ids, digests and counts.
 
-Two passes. The first writes each book's chapters as a part and hands back keys; the driver finds duplicates and
-chooses what is held out; the second joins parts into the chapter files. Text is neither shuffled nor collected.
+    units        one per file of the shelf: read, clean, split, sketch, measure (onray/units.py)
+    duplicates   found from the sketches (onray/dedup.py); with them the splits
+    chapters     the units' chapters joined into the corpus's files
+    augmented    text made from training chapters (onray/augment.py)
+    report       all of it in figures, as JSON and as a page
+
+No text is shuffled: a chapter goes from its file to its unit, and from there to its place in the corpus.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from novelray.corpus.book import BookReport, chapters_of
-from novelray.corpus.dedup import ChapterKey
-from novelray.corpus.read.encodings import Unreadable
-from novelray.corpus.files import FilePlan, plan_files, write_file, write_part
-from novelray.corpus.report import Quarantined, build_report, check_quarantine, counts_of, summary
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from novelray import __version__
+from novelray.corpus.book import BookReport
+from novelray.corpus.clean.tables import table_digests
+from novelray.corpus.dedup import BookFacts, books_of, decide
+from novelray.corpus.files import Chosen, FilePlan, plan_files, write_file
+from novelray.corpus.labels import Attached, Known, attach, digest_of_files, labels_of, read_files
+from novelray.corpus.quality import check_gates, judge, lines
+from novelray.corpus.report import (
+    Quarantined,
+    build_report,
+    check_quarantine,
+    counts_of,
+    merge_passages,
+    page,
+    summary,
+)
 from novelray.corpus.select import Selection, select
-from novelray.corpus.shelf import SHARED_HINT, Book, Shelf, find_books, read_bytes
-from novelray.errors import CorpusError, NovelRayError
+from novelray.corpus.shelf import Book, Shelf, find_books
+from novelray.corpus.unit import Outcome
+from novelray.errors import NovelRayError
+from novelray.onray.augment import augment, augment_inputs
 from novelray.onray.data import Row, map_rows
+from novelray.onray.dedup import near_pairs
+from novelray.onray.units import Unit, make_units
 from novelray.recipe import Recipe
-from novelray.recipe.corpus import CorpusSection
 from novelray.storage import Artifact, Artifacts, Draft, Plan, Store
+from novelray.telemetry.bar import counting_bar
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
+AUGMENT_PARTS = "parts/augment"
+LETTERS = {"train": "t", "heldout": "h", "": "-"}
 
 Say = Callable[[str], None]
 
@@ -32,11 +60,11 @@ Say = Callable[[str], None]
 def build_corpus(recipe: Recipe, artifacts: Artifacts, say: Say) -> Artifact:
     """Make the corpus of a recipe, or find the one made before from the same books and section.
 
-    Raises CorpusError (missing, unreadable or duplicate books past the set shares, nothing to train on) and
-    StorageError. Nothing half-written stays behind.
+    Raises CorpusError (missing, unreadable or duplicate books past the set shares, a gate that stops the stage, nothing
+    to train on) and StorageError. Of the artifact nothing half-written stays behind; units that are done stay.
     """
     shelf = find_books(recipe.corpus.books, recipe.storage.endpoint)
-    plan = plan_of(recipe, shelf)
+    plan = plan_of(recipe, shelf, artifacts)
     found = artifacts.find(plan.id)
     if found is not None:
         say(f"corpus: nothing changed, using {found.id} ({summary(found.counts)})")
@@ -50,106 +78,146 @@ def build_corpus(recipe: Recipe, artifacts: Artifacts, say: Say) -> Artifact:
         raise
 
 
-def plan_of(recipe: Recipe, shelf: Shelf) -> Plan:
-    """What the corpus of a recipe is made from: the books' contents and the section, wherever they lie."""
-    inputs = {book.name: book.digest for book in shelf.books}
-    return Plan("corpus", STAGE_VERSION, inputs, {**recipe.corpus.identity(), "seed": recipe.seed})
+def plan_of(recipe: Recipe, shelf: Shelf, artifacts: Artifacts) -> Plan:
+    """What the corpus of a recipe is made from: the books' contents, what is known of them, and the section."""
+    files = read_files(recipe.corpus.labels.files, recipe.storage.endpoint)
+    tables = {f"clean.{key}": digest for key, digest in table_digests(recipe.corpus.clean).items()}
+    content = {"labels": digest_of_files(files), **tables, **augment_inputs(recipe, artifacts)}
+    section = {
+        **recipe.corpus.identity(), "seed": recipe.seed, "objective": recipe.plan.objective,
+        "known": {book.name: book.known() for book in shelf.books if book.known()},
+        "files": {name: digest for name, digest in content.items() if digest},
+    }  # fmt: skip
+    return Plan("corpus", STAGE_VERSION, {book.name: book.digest for book in shelf.books}, section)
 
 
 def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:
     from novelray.onray import session
 
     session.start()
-    store, parts = draft.artifacts.store, f"{draft.prefix}/.parts"
-    outcomes = _split_books(shelf.books, store, parts, recipe)
-    books, quarantined = _sort_out(shelf.books, outcomes)
-    for book in quarantined:
-        say(f"corpus: set aside {book.file}: {book.reason}")
-    check_quarantine(quarantined, len(shelf.books), recipe.corpus.max_quarantine)
-    selection = select([key for o in outcomes for key in _keys(o)], recipe.corpus, recipe.seed)
-    _write_files(books, selection, draft, parts)
-    store.delete(parts)
-    report = build_report(books, quarantined, shelf.same, selection)
-    draft.write_json("report.json", report)
-    lines = "".join(json.dumps(vars(q), ensure_ascii=False) + "\n" for q in quarantined)
-    draft.write("quarantine.jsonl", lines.encode())
+    store, section = draft.artifacts.store, recipe.corpus
+    units, outcomes, made = make_units(recipe, shelf.books, store)
+    if 0 < made < len(units):
+        say(f"corpus: {len(units) - made:,} of {len(units):,} files were read by an earlier build")
+    books = [report for outcome in outcomes for report in outcome.books]
+    quarantined = _set_aside(shelf.books, units, outcomes)
+    for one in quarantined:
+        say(f"corpus: set aside {one.file}: {one.reason}")
+    check_quarantine(quarantined, len(books) + len(quarantined), section.max_quarantine)
+
+    keys, selection = _choose(recipe, units, books, draft)
+    measures = [measure for outcome in outcomes for measure in outcome.measures]
+    gates = judge(measures, _volumes(selection), section.quality, recipe.plan.objective, section.quality.parameters_b)
+    check_gates(gates, section.quality)
+    labels = _labels(recipe, keys)
+    files = _write_files(units, outcomes, selection, labels.by_chapter, draft)
+    made_up = augment(
+        store, files, f"{draft.prefix}/augmented", recipe, say, parts=AUGMENT_PARTS, artifacts=draft.artifacts
+    )
+    report = build_report(
+        books, quarantined, shelf.same, selection, {m["book"]: m for m in measures}, gates, name=recipe.name,
+        novelray=__version__, augment=made_up, labels=labels.report if section.labels.layers else None,
+        excerpts=merge_passages(m["passages"] for m in measures), heldout=_heldout(recipe, selection),
+        duplicates={"threshold": section.dedup.threshold, "max_share": section.dedup.max_share},
+    )  # fmt: skip
+    _write_report(report, quarantined, labels, draft)
     artifact = draft.commit(counts_of(report))
+    for line in lines(gates):
+        say(f"corpus: {line}")
     say(f"corpus: {summary(artifact.counts)} → {artifact.id}")
+    say(f"corpus: the report is {artifact.uri}/report.html")
     return artifact
 
 
-def _split_books(books: Sequence[Book], store: Store, parts: str, recipe: Recipe) -> list[Row]:
-    """The first pass: an outcome per book, in the order of `books`."""
-    options = {"store": store, "parts": parts, "section": recipe.corpus, "endpoint": recipe.storage.endpoint}
-    return map_rows([vars(book) for book in books], _split_one, options, "Reading the books")
-
-
-def _split_one(row: Row, store: Store, parts: str, section: CorpusSection, endpoint: str | None) -> Row:
-    """Read, clean, split and write one book. What went wrong is data, since one bad book is never fatal alone."""
-    blank: Row = {"status": "ok", "detail": "", "ids": [], "digests": [], "chars": []}
-    if row["problem"]:
-        return {**blank, "status": "quarantined", "detail": row["problem"]}
-    try:
-        data = read_bytes(row["uri"], endpoint)
-    except FileNotFoundError:
-        return {**blank, "status": "missing", "detail": row["uri"]}
-    if hashlib.sha256(data).hexdigest() != row["sha256"]:
-        return {**blank, "status": "changed", "detail": row["uri"]}
-    file = row["uri"].rpartition("/")[2]
-    try:
-        chapters, report = chapters_of(data, row["name"], file, row["sha256"], section)
-    except Unreadable as error:
-        return {**blank, "status": "quarantined", "detail": error.reason}
-    write_part(store, _part(parts, row["sha256"]), chapters)
-    keys = {"ids": [c.chapter_id for c in chapters], "digests": [c.digest for c in chapters]}
-    return {**blank, "detail": report.as_json(), **keys, "chars": [len(c.text) for c in chapters]}
-
-
-def _part(parts: str, sha256: str) -> str:
-    return f"{parts}/{sha256}.parquet"
-
-
-def _sort_out(books: Sequence[Book], outcomes: list[Row]) -> tuple[list[BookReport], list[Quarantined]]:
-    """Reports of the books that were read, and the books that were set aside."""
-    reports, quarantined = [], []
-    for book, outcome in zip(books, outcomes, strict=True):
-        status, detail = outcome["status"], outcome["detail"]
-        if status == "ok":
-            reports.append(BookReport(**detail))
-            outcome["book"] = book.name
-        elif status == "quarantined":
-            quarantined.append(Quarantined(book.name, book.file, book.sha256, detail))
-        elif status == "missing":
-            raise CorpusError(f"The book {detail} is not there for the worker that should read it.", SHARED_HINT)
-        else:
-            raise CorpusError(f"The book {detail} was changed while it was read.", "Run the same command again.")
-    return reports, quarantined
-
-
-def _keys(outcome: Row) -> list[ChapterKey]:
-    columns = zip(outcome["ids"], outcome["digests"], outcome["chars"], strict=True)
-    return [ChapterKey(outcome["book"], index, i, digest, chars) for index, (i, digest, chars) in enumerate(columns)]
-
-
-def _write_files(books: Sequence[BookReport], selection: Selection, draft: Draft, parts: str) -> None:
-    """The second pass: join parts into chapter files, each task with the decisions for its own chapters only."""
-    splits: dict[str, dict[str, str]] = {}
-    for key in selection.duplicates.kept:
-        splits.setdefault(key.book, {})[key.chapter_id] = selection.splits[key.chapter_id]
-    ordered = [b for b in sorted(books, key=lambda b: b.book) if b.book in splits]
-    owner = {_part(parts, b.sha256): b.book for b in ordered}
-    plans = plan_files(f"{draft.prefix}/chapters", [(_part(parts, b.sha256), b.kept_chars) for b in ordered])
-    rows = [
-        {
-            "path": plan.path,
-            "parts": plan.parts,
-            "splits": {k: v for part in plan.parts for k, v in splits[owner[part]].items()},
-        }
-        for plan in plans
+def _set_aside(books: Sequence[Book], units: Sequence[Unit], outcomes: Sequence[Outcome]) -> list[Quarantined]:
+    """What could not be read: files, and books inside files."""
+    files = [Quarantined(b.name, b.file, b.sha256, b.problem) for b in books if b.problem]
+    inside = [
+        Quarantined(unit.book.name, f"{unit.book.file}/{member}" if member else unit.book.file, unit.book.sha256, why)
+        for unit, outcome in zip(units, outcomes, strict=True)
+        for member, why in outcome.aside
     ]
-    written = map_rows(rows, _write_one, {"store": draft.artifacts.store}, "Writing the chapters")
-    assert sum(w["rows"] for w in written) == len(selection.duplicates.kept), "a chapter was lost"
+    return files + inside
 
 
-def _write_one(row: Row, store: Store) -> Row:
-    return {"rows": write_file(store, FilePlan(row["path"], tuple(row["parts"])), row["splits"])}
+def _choose(
+    recipe: Recipe, units: Sequence[Unit], books: Sequence[BookReport], draft: Draft
+) -> tuple[pa.Table, Selection]:
+    """Duplicates and splits, from the sketches."""
+    store, work = draft.artifacts.store, f"{draft.prefix}/.work"
+    keys, pairs = near_pairs(store, [unit.sketches for unit in units], recipe.corpus.dedup, work)
+    store.delete(work)
+    facts = [BookFacts(b.book, b.confidence, b.replaced, b.curated) for b in books]
+    return keys, select(keys, decide(keys, pairs, facts, recipe.corpus.dedup), recipe.corpus, recipe.seed)
+
+
+def _volumes(selection: Selection) -> dict[str, int]:
+    """Characters of training text by book."""
+    train = selection.chapters.filter(pc.field("split") == "train")
+    names, book = books_of(train)
+    chars = np.bincount(book, train.column("chars").to_numpy(), len(names))
+    return dict(zip(names, chars.astype(int).tolist(), strict=True))
+
+
+def _heldout(recipe: Recipe, selection: Selection) -> dict[str, Any]:
+    chapters = selection.chapters.filter(pc.field("split") == "heldout")
+    held = recipe.corpus.heldout
+    return {"by": held.by, "share": held.share, "seed": recipe.seed,
+            "books": pc.unique(chapters.column("book")).to_pylist() if held.by == "book" else []}  # fmt: skip
+
+
+def _labels(recipe: Recipe, keys: pa.Table) -> Attached:
+    section = recipe.corpus.labels
+    labels = labels_of(read_files(section.files, recipe.storage.endpoint), section)
+    columns = [keys.column(name).to_pylist() for name in ("chapter_id", "digest", "chars")] if section.files else []
+    return attach(labels, [Known(*row) for row in zip(*columns, strict=True)])
+
+
+def _write_files(
+    units: Sequence[Unit],
+    outcomes: Sequence[Outcome],
+    selection: Selection,
+    labels: Mapping[str, Sequence[str]],
+    draft: Draft,
+) -> list[str]:
+    """Join the units' chapters into the corpus's files. Returns their paths in the store."""
+    plans = plan_files(f"{draft.prefix}/chapters", _chosen(units, outcomes, selection))
+    options = {"store": draft.artifacts.store, "labels": dict(labels)}
+    with counting_bar("corpus", len(plans), "files written") as advance:
+        rows = [asdict(plan) for plan in plans]
+        written = map_rows(rows, _write_one, options, "Writing the chapters", done=lambda number: advance(1))
+    kept = sum(1 for split in selection.chapters.column("split").to_pylist() if split)
+    assert sum(w["rows"] for w in written) == kept, "a chapter was lost"
+    return [plan.path for plan in plans]
+
+
+def _chosen(units: Sequence[Unit], outcomes: Sequence[Outcome], selection: Selection) -> Iterator[Chosen]:
+    """Every row group of the units, in the order of the shelf, with the decision on each of its chapters."""
+    letters = "".join(LETTERS[split] for split in selection.chapters.column("split").to_pylist())
+    names, book = books_of(selection.chapters)
+    ends = np.cumsum(np.bincount(book, minlength=len(names))).tolist()
+    places = dict(zip(names, zip([0, *ends], ends, strict=False), strict=True))
+    for unit, outcome in zip(units, outcomes, strict=True):
+        own = "".join(letters[slice(*places.get(b.book, (0, 0)))] for b in outcome.books)
+        start = 0
+        for number, group in enumerate(outcome.groups):
+            yield Chosen(unit.chapters, number, own[start : start + group.rows], group.chars)
+            start += group.rows
+        assert start == len(own), "a chapter is missing from a part or from its sketches"
+
+
+def _write_one(row: Row, store: Store, labels: Mapping[str, Sequence[str]]) -> Row:
+    plan = FilePlan(row["path"], tuple(Chosen(**group) for group in row["groups"]))
+    return {"rows": write_file(store, plan, labels)}
+
+
+def _write_report(report: dict[str, Any], quarantined: Sequence[Quarantined], labels: Attached, draft: Draft) -> None:
+    draft.write_json("report.json", report)
+    draft.write("report.html", page(report).encode())
+    draft.write(
+        "quarantine.jsonl", "".join(json.dumps(vars(q), ensure_ascii=False) + "\n" for q in quarantined).encode()
+    )
+    if labels.table.num_rows:
+        sink = pa.BufferOutputStream()
+        pq.write_table(labels.table, sink)
+        draft.write("labels.parquet", bytes(sink.getvalue()))

@@ -22,9 +22,16 @@ MOST_TASKS = 1024  # blocks that a long list of rows is divided into
 
 
 def map_rows(
-    rows: Sequence[Row], task: Callable[..., Row], options: Mapping[str, Any], doing: str, workers: int | None = None
+    rows: Sequence[Row],
+    task: Callable[..., Row],
+    options: Mapping[str, Any],
+    doing: str,
+    workers: int | None = None,
+    done: Callable[[int], None] = lambda number: None,
 ) -> list[Row]:
     """`task(row, **options)` for each row, at most `workers` at once; the results in the order of `rows`.
+
+    `done` is told the number of each row as soon as its result is there.
 
     Rows and results are JSON objects: places, ids, digests and decisions, never text. A task may run again after a
     lost worker, so it has to write the same bytes each time. Raises the first error of our family that a task raised,
@@ -48,6 +55,7 @@ def map_rows(
             if found["error"]:
                 raise _error(json.loads(found["error"]))
             results[found["number"]] = json.loads(found["result"])
+            done(found["number"])
     except NovelRayError:
         raise
     except Exception as error:

@@ -30,7 +30,7 @@ def _shards(recipe: Recipe, artifacts: Artifacts) -> dict[str, Artifact]:
     """The shards of each stage that has them, by the stage's name."""
     if not recipe.corpus.books:
         return {}
-    corpus = plan_of(recipe, find_books(recipe.corpus.books, recipe.storage.endpoint)).id
+    corpus = plan_of(recipe, find_books(recipe.corpus.books, recipe.storage.endpoint), artifacts).id
     made = [a for a in artifacts.all() if a.manifest.kind == "shards" and a.manifest.inputs["corpus"] == corpus]
     found = {stage.name: _newest(recipe, stage, made) for stage in recipe.train.resolved()}
     return {name: artifact for name, artifact in found.items() if artifact is not None}

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from novelray.plan import guide
 from novelray.plan.memory import Memory, Strategy, estimate, trained_parameters
 from novelray.plan.shape import ModelShape, parameters
-from novelray.recipe import Recipe
+from novelray.recipe import Recipe, guide
 from novelray.recipe.train import StageSection
 
 GUIDE = "by the field's guide"

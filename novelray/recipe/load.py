@@ -120,10 +120,15 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
     corpus = recipe.corpus
     books = tuple(_placed(book, folder) for book in corpus.books)
     labels = corpus.labels.model_copy(update={"files": tuple(_absolute(f, folder) for f in corpus.labels.files)})
+    tables = {key: _absolute(f, folder) for key in ("corrections", "names_file") if (f := getattr(corpus.clean, key))}
+    placed = {
+        "books": books, "labels": labels, "clean": corpus.clean.model_copy(update=tables),
+        "augment": corpus.augment.placed(folder),
+    }  # fmt: skip
     return recipe.model_copy(
         update={
             "storage": storage.model_copy(update=places),
-            "corpus": corpus.model_copy(update={"books": books, "labels": labels}),
+            "corpus": corpus.model_copy(update=placed),
             "model": recipe.model.model_copy(update={"base": base}),
         }
     )

@@ -1,7 +1,7 @@
-"""A training run as a person watches it: a bar with loss, speed and time left, drawn from the run's progress file.
+"""What a person watches: a training run's bar with loss, speed and time left, and a counted bar for everything else.
 
-The file is written by the worker wherever it runs, so the bar looks the same for a cluster far away. Without a terminal
-a line is printed now and then instead.
+A run's bar is drawn from its progress file, which a worker writes wherever it runs, so it looks the same for a cluster
+far away. Without a terminal a line is printed now and then instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from novelray.errors import StorageError
 from novelray.storage import Store
@@ -96,3 +96,36 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@contextlib.contextmanager
+def counting_bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """A bar over `total` things of a kind; the function it gives is told how many more are done.
+
+    Without a terminal a line is printed every `LINE_S` seconds, and none for what is done sooner.
+    """
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        lines = _CountedLines(console, what, total, unit)
+        yield lines
+        return
+    columns = (
+        SpinnerColumn(), TextColumn("[bold cyan]{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn(unit), TimeRemainingColumn(compact=True),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.update(task, advance=count)
+
+
+class _CountedLines:
+    def __init__(self, console: Console, what: str, total: int, unit: str) -> None:
+        self._console, self._what, self._total, self._unit = console, what, total, unit
+        self._done, self._last = 0, time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        if time.monotonic() - self._last >= LINE_S:
+            self._last = time.monotonic()
+            line = f"{self._what}: {self._done:,} of {self._total:,} {self._unit}"
+            self._console.print(line, highlight=False)

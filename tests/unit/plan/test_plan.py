@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from novelray.plan import Facts, ModelShape, lines, plan
-from novelray.plan.guide import MARK, VOLUMES, mark, tokens_for_mark
 from novelray.recipe import Recipe
+from novelray.recipe.guide import MARK, VOLUMES, mark, tokens_for_mark
 
 SHAPE = ModelShape(vocab=32000, hidden=4096, layers=32, heads=32, key_value_heads=32, intermediate=11008, head_dim=128)
 

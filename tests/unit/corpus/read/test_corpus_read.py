@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from novelray.corpus.read.encodings import Unreadable, decode
 from novelray.corpus.read import read_book
+from novelray.corpus.read.encodings import Unreadable, decode
 
 SIMPLIFIED = "却说那人推开门来，只见院里一片月光。他说：“你来了。”众人都不言语，只听得远处有一声钟响。\n" * 40
 TRADITIONAL = "卻說那人推開門來，只見院裡一片月光。他說：「你來了。」眾人都不言語，只聽得遠處有一聲鐘響。\n" * 40

@@ -8,6 +8,9 @@ VOLUMES = {"style": 80_000_000, "genre": 120_000_000, "author": 200_000_000}
 MARK = 500.0
 """Least product of training text (millions of tokens) and model size (billions of parameters)."""
 
+BASE = (80_000_000, 120_000_000)
+"""Tokens of the first batch of a corpus; themes are added in batches after it."""
+
 
 def volume(objective: str) -> int:
     """Tokens that the guide asks for. Raises KeyError for an objective that it does not name."""

@@ -1,17 +1,12 @@
-"""The corpus report, for people and programs: what was read, what was changed, what was left out and why."""
+"""What the corpus holds in a few figures, and the books that were set aside."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from novelray.corpus.book import BookReport
-from novelray.corpus.select import Selection
 from novelray.errors import CorpusError
-
-LEAST_CONFIDENCE = 0.5  # below it, a book's chapters deserve a look
 
 
 @dataclass(frozen=True)
@@ -34,32 +29,6 @@ def check_quarantine(quarantined: Sequence[Quarantined], total: int, max_share: 
         f"{first}",
         "Mend or remove these files, set corpus.read.encoding, or raise corpus.max_quarantine.",
     )
-
-
-def build_report(
-    books: Sequence[BookReport], quarantined: Sequence[Quarantined], same: Mapping[str, str], selection: Selection
-) -> dict[str, Any]:
-    """`report.json`: books, totals of every change, duplicates with the copy that was kept, quarantine and splits."""
-    splits = {split: _split(selection, split) for split in ("train", "heldout")}
-    held = Counter(key.book for key in selection.in_split("heldout"))
-    kept = Counter(key.book for key in selection.duplicates.kept)
-    return {
-        "books": [
-            {**b.as_json(), "duplicates": b.chapters - kept[b.book], "heldout": held[b.book]}
-            for b in sorted(books, key=lambda b: b.book)
-        ],
-        "changes": _sum(b.changes for b in books),
-        "removed_chars": _sum(b.removed_chars for b in books),
-        "languages": _sum(b.languages for b in books),
-        "short_chapters": sum(b.short_chapters for b in books),
-        "duplicates": {
-            "chapters": [{"removed": r, "kept": k} for r, k in sorted(selection.duplicates.removed.items())],
-            "files": [{"removed": r, "kept": k} for r, k in sorted(same.items())],
-        },
-        "quarantine": [vars(q) for q in quarantined],
-        "look_at": [b.book for b in books if b.rule != "none" and b.confidence < LEAST_CONFIDENCE],
-        "splits": splits,
-    }
 
 
 def counts_of(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,15 +56,3 @@ def summary(counts: Mapping[str, Any]) -> str:
 
 def _number(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
-def _split(selection: Selection, split: str) -> dict[str, int]:
-    keys = selection.in_split(split)
-    return {"chapters": len(keys), "chars": sum(k.chars for k in keys), "books": len({k.book for k in keys})}
-
-
-def _sum(tables: Any) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for table in tables:
-        total.update(table)
-    return dict(sorted(total.items()))

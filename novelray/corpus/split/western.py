@@ -1,0 +1,42 @@
+"""English headings: CHAPTER ONE, Letter 4, Book II, Chapter the First, and Roman numbers in a line of their own."""
+
+from __future__ import annotations
+
+import re
+
+from novelray.corpus.split.numbers import WORD_NUMBER, roman_value, western_value
+
+LONGEST_TITLE = 60  # characters after the number that can still be a title
+
+_CHAPTERS = ("Chapter", "Letter", "Adventure", "Stave", "Canto", "Story", "Chap", "Tale", "Night", "Episode")
+_VOLUMES = ("Book", "Part", "Volume", "Vol")
+HEADING_WORDS = tuple(spelling for word in (*_CHAPTERS, *_VOLUMES) for spelling in (word, word.upper()))
+NUMBER = rf"([0-9]{{1,4}}|[IVXLC]+|[ivxlc]+|(?i:{WORD_NUMBER}))(?![A-Za-z0-9])"
+
+_WORD = re.compile(
+    rf"({'|'.join(sorted(HEADING_WORDS, key=len, reverse=True))})\.?[ \t]+(?:the[ \t]+|THE[ \t]+)?{NUMBER}"
+    r"([.:\-—–\])]*[ \t]*)(.*)"
+)
+_ROMAN = re.compile(r"([IVXLC]+)([.:]?)(?:[ \t—–-]+([A-Z“\"‘'_].*?))?")
+
+
+def numbered(line: str) -> tuple[str, str, int, float, str] | None:
+    """(family, label, number, weight, title) of a line that is an English heading."""
+    if match := _WORD.fullmatch(line):
+        value = western_value(match[2])
+        if value is None or not _goes_on_as_heading(match[3], match[4]):
+            return None
+        word = match[1].title()
+        return ("volume" if word in _VOLUMES else "western"), word.lower(), value, 1.0, match[4]
+    if match := _ROMAN.fullmatch(line):
+        roman, title = roman_value(match[1]), match[3] or ""
+        if roman is None or len(title) > LONGEST_TITLE:
+            return None
+        return "western", "roman", roman, 0.8 if not title else (0.9 if match[2] else 0.5), title
+    return None
+
+
+def _goes_on_as_heading(separator: str, rest: str) -> bool:
+    """`Letter I wrote` is prose; `Letter I`, `Letter I. To Mrs. Saville` and `Chapter 1 Loomings` are headings."""
+    rest = rest.strip()
+    return not rest or (len(rest) <= LONGEST_TITLE and (bool(separator.strip()) or not rest[0].islower()))
