@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,13 +14,33 @@ PANEL = "Stages"
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
-    for verb in (corpus, plan, train, tune, evaluate, serve, deploy, run):
+    for verb in (corpus, diff, plan, train, tune, evaluate, serve, deploy, run):
         app.command(rich_help_panel=PANEL)(verb)
 
 
 def corpus(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Books to clean chapters, with a report."""
     _run("corpus", recipe, overrides)
+
+
+def diff(
+    recipe: RecipeArgument,
+    book: Annotated[str, typer.Argument(help="A book's name, or a glob over names.", show_default=False)],
+    overrides: Overrides = None,
+) -> None:
+    """What cleaning and masking change in a book, as a diff of its sentences. Nothing is built."""
+    import tempfile
+
+    from novelray.corpus.changes import changes_of, chosen
+    from novelray.corpus.shelf import fetch, find_books
+    from novelray.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    endpoint = loaded.storage.endpoint
+    for one in chosen(find_books(loaded.corpus.books, endpoint), book):
+        with tempfile.TemporaryDirectory(prefix="novelray-diff-") as folder:
+            for line in changes_of(fetch(one, Path(folder), endpoint), one, loaded.corpus):
+                typer.echo(line)
 
 
 def plan(recipe: RecipeArgument, overrides: Overrides = None) -> None:

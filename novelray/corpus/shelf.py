@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from novelray.corpus.read import SUFFIXES, BookMeta, Unreadable, is_side_file, side_meta, side_names
+from novelray.corpus.read import SUFFIXES, BookMeta, Unreadable, side_files, side_meta, side_names
 from novelray.errors import CorpusError, StorageError
 from novelray.recipe.read import BookEntry
 from novelray.storage import Store
@@ -112,11 +112,16 @@ def _expand(location: str, endpoint: str | None) -> list[str]:
 def _local(location: str) -> list[str]:
     path = os.path.abspath(os.path.expanduser(location))
     if os.path.isdir(path):
-        names = [n for n in os.listdir(path) if os.path.isfile(os.path.join(path, n))]
+        names = [n for n in os.listdir(path) if _is_file(os.path.join(path, n))]
         return [os.path.join(path, n) for n in _books_among(names)]
     if os.path.isfile(path):
         return [path]
-    return [p for p in glob.glob(path, recursive=True) if os.path.isfile(p)] if _GLOB & set(path) else []
+    return [p for p in glob.glob(path, recursive=True) if _is_file(p)] if _GLOB & set(path) else []
+
+
+def _is_file(path: str) -> bool:
+    """Also true of a link to nothing: it is set aside with that reason, rather than passed over in silence."""
+    return os.path.isfile(path) or (os.path.islink(path) and not os.path.exists(path))
 
 
 def _remote(location: str, endpoint: str | None) -> list[str]:
@@ -136,7 +141,8 @@ def _remote(location: str, endpoint: str | None) -> list[str]:
 def _books_among(names: Sequence[str]) -> list[str]:
     """The files of a folder that are books: by their ending, and not there to describe others."""
     known = [n for n in names if n.lower().endswith(tuple(SUFFIXES)) and not n.startswith(".")]
-    return [n for n in known if not is_side_file(n, names)]
+    side = side_files(names)
+    return [n for n in known if n not in side]
 
 
 def _side_metas(uris: Iterable[str], endpoint: str | None) -> dict[str, BookMeta]:

@@ -4,6 +4,7 @@ The driver lists the training chapters (ids, sizes, digests), the ledger says wh
 make pieces and measure them, and the ledger keeps what the budget allows. Methods without a model run as tasks, the
 others in actors that load their models once. What a task makes is a pure function of its chapters, the recipe and the
 models, and is stored under a key of these: a task that runs again, or a build that was killed, makes nothing twice.
+What models answer is kept by itself (onray/augment_memory.py), so that a corpus that grows asks them only what is new.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from novelray.corpus.augment.check import share_found
 from novelray.corpus.augment.ledger import Ledger, Outcome
 from novelray.onray.actors import map_on_actors
 from novelray.onray.augment_models import Resources, find_resources
-from novelray.onray.augment_tasks import find_in_file, join_parts, list_file, make_part, part_maker
+from novelray.onray.augment_tasks import find_in_file, find_near, join_parts, list_file, make_part, part_maker
 from novelray.onray.data import Row, map_rows
 from novelray.recipe import Recipe
 from novelray.recipe.augment import AugmentMethod
 from novelray.storage import Artifacts, Store, digest_of
 from novelray.telemetry.bar import counting_bar
 
-VERSION = 1
+VERSION = 2
 ROUNDS = 4  # how often rejected pieces are made up for
 TRANSLATED_CHARS = 40_000  # characters that one task translates
 STORIES = 16  # that one task writes
@@ -61,13 +62,13 @@ def augment(
     resources = find_resources(recipe, artifacts)
     if not recipe.corpus.augment.share:
         return _report(recipe, {}, None, [], resources)
-    listed = map_rows([{"file": f} for f in chapter_files], list_file, {"store": store}, "Listing the chapters")
-    run = _Run(store, chapter_files, listed, recipe, resources, artifacts, parts or f"{folder}/.parts", progress)
+    run = _Run(store, chapter_files, recipe, resources, artifacts, parts or f"{folder}/.parts", progress)
     kept = run.rounds()
     files = run.write(kept, folder)
     if parts is None:
         store.delete(f"{folder}/.parts")
-    report = _report(recipe, run.original, run.ledger, kept, resources) | {"files": files}
+    report = _report(recipe, run.original, run.ledger, kept, resources)
+    report |= {"files": files, "near_heldout": len(run.near)}
     say(f"augment: {report['pieces']:,} pieces, {report['chars']:,} characters ({_per_method(report)})")
     return report
 
@@ -76,18 +77,21 @@ class _Run:
     """One augmentation. `kept` entries are (outcome, part in which the piece lies, excerpts)."""
 
     def __init__(
-        self, store: Store, files: Sequence[str], listed: Sequence[Row], recipe: Recipe, resources: Resources,
-        artifacts: Artifacts, parts: str, progress: Bar,
+        self, store: Store, files: Sequence[str], recipe: Recipe, resources: Resources, artifacts: Artifacts,
+        parts: str, progress: Bar,
     ) -> None:  # fmt: skip
         self.store, self.files, self.recipe, self.resources = store, list(files), recipe, resources
         self.artifacts, self.parts, self.progress = artifacts, parts, progress
-        section = recipe.corpus.augment
+        self.told: set[int] = set()  # n-grams of the stories so far
+        section, listed = recipe.corpus.augment, self._listed()
+        self.near = self._near_heldout([found["trace"] for found in listed if found["trace"]])
         self.stamps = [digest_of([row["stamp"] for row in found["chapters"]]) for found in listed]
         rows = [(number, row) for number, found in enumerate(listed) for row in found["chapters"]]
         sources = [
             Source(row["chapter_id"], number, row["language"], row["chars"], row["stamp"])
             for number, row in rows if row["split"] == "train" and not row["origin"]
         ]  # fmt: skip
+        free = [source for source in sources if source.chapter_id not in self.near]
         self.place = {source.chapter_id: place for place, source in enumerate(sources)}
         self.original: Counter[str] = Counter()
         for source in sources:
@@ -98,9 +102,20 @@ class _Run:
         }  # fmt: skip
         digests = {split: {row["digest"] for _, row in rows if row["split"] == split} for split in ("train", "heldout")}
         self.ledger = Ledger(
-            sources, allowances(self.original, section.share, section.chosen, able), section.synthetic.max_chars,
+            free, allowances(self.original, section.share, section.chosen, able), section.synthetic.max_chars,
             recipe.seed, digests["train"], digests["heldout"],
         )  # fmt: skip
+
+    def _listed(self) -> list[Row]:
+        rows = [{"file": file} for file in self.files]
+        return map_rows(rows, list_file, {"store": self.store, "folder": self.parts}, "Listing the chapters")
+
+    def _near_heldout(self, traces: Sequence[str]) -> set[str]:
+        """Ids of the training chapters that nothing is made from, since they resemble held-out ones."""
+        rows = [{"file": file} for file in self.files] if traces else []
+        options = {"store": self.store, "traces": list(traces)}
+        found = map_rows(rows, find_near, options, "Looking for chapters like the held-out ones")
+        return {chapter for row in found for chapter in row["near"]}
 
     def rounds(self) -> list[Row]:
         """Make pieces until the budget is full or nothing is left to make them from."""
@@ -132,7 +147,8 @@ class _Run:
             )
             results |= dict(zip(plain, found, strict=True))
             found = map_on_actors(
-                [rows[i] for i in heavy], part_maker, {**options, "artifacts": self.artifacts}, "Augmenting",
+                [rows[i] for i in heavy], part_maker,
+                {**options, "artifacts": self.artifacts, "memory": f"{self.parts}/models"}, "Augmenting",
                 done=lambda n: more(len(units[heavy[n]])),
             )  # fmt: skip
             results |= dict(zip(heavy, found, strict=True))
@@ -160,13 +176,14 @@ class _Run:
         parts = sorted({row["part"] for row in stories})
         options = {"store": self.store, "parts": parts}
         found = map_rows([{"file": f} for f in self.files], find_in_file, options, "Comparing the stories")
-        there = {h for row in found for h in row["found"]}
+        there = {h for row in found for h in row["found"]} | self.told
         method = next(m for m in self.recipe.corpus.augment.chosen if m.method == "synthetic")
         limit = limits_of(method, False, "").max_copied
         for row in stories:
             row["copied"] = share_found(row["sketch"], there)
             row["reason"] = COPY if row["copied"] > limit else ""
-            there.update(row["sketch"])  # a model that tells one story again and again
+            self.told.update(row["sketch"])  # a model may tell one story again and again
+            there.update(row["sketch"])
 
     def write(self, kept: Sequence[Row], folder: str) -> list[str]:
         """Join the kept pieces into files, in the order of their sources. Returns the files' paths in the store."""
@@ -261,6 +278,7 @@ def _report(
             for m in section.chosen
         },
         "files": [],
+        "near_heldout": 0,
     }  # fmt: skip
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from novelray.corpus.augment import Thesaurus, Tools, load_thesaurus
+from novelray.corpus.augment.backtranslation import Translate
 from novelray.corpus.augment.thesaurus import files_of, read_location
 from novelray.errors import CorpusError, NovelRayError
 from novelray.models.source import digest_of_source, resolve
+from novelray.onray.augment_memory import remembered_translate, remembered_write
 from novelray.recipe import Recipe
 from novelray.recipe.augment import AugmentSection, BackTranslationSection
 from novelray.recipe.model import ModelSection
-from novelray.storage import Artifacts, digest_of
+from novelray.storage import Artifacts, Store, digest_of
 
 MOST_STORIES = 16  # written at once by one model
+SAMPLING = (
+    "chat",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "repetition_penalty",
+)  # what decides a story beside its prompt
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ def find_resources(recipe: Recipe, artifacts: Artifacts) -> Resources:
         found = replace(found, pairs=pairs)
     if "synthetic" in methods:
         found = replace(found, writer=source(section.synthetic.model, "synthetic.model"))
-    if section.embedding and methods != {"synthetic"}:
+    if section.embedding:
         found = replace(found, embedding=source(section.embedding, "embedding"))
     return replace(found, digests=digests)
 
@@ -103,34 +113,61 @@ def _thesaurus(resources: Resources, endpoint: str | None) -> Thesaurus:
     return load_thesaurus(resources.synonyms, endpoint, resources.digests["synonyms"])
 
 
-def load_tools(resources: Resources, section: AugmentSection, artifacts: Artifacts) -> Tools:
-    """All of it, on the GPU that Ray gave this process, else on the CPU. A model named twice is loaded once."""
+def load_tools(resources: Resources, section: AugmentSection, artifacts: Artifacts, memory: str) -> Tools:
+    """All of it, on the GPU that Ray gave this process, else on the CPU.
+
+    Models that write are loaded when they are first asked what is not in the folder `memory` of the store yet.
+    """
     import torch
 
     from novelray.corpus.augment.embed import Embedding
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pairs = {p.language: p for p in section.back_translation}
-    return Tools(
-        thesaurus=_thesaurus(resources, artifacts.store.endpoint),
-        translators={language: _both_ways(pairs[language], *of, device) for language, of in resources.pairs.items()},
-        write=_Writer(resources.writer, section, artifacts, device) if resources.writer else None,
-        measure=Embedding(_folder(resources.embedding), device) if resources.embedding else None,
-    )
+    store, options = artifacts.store, section.synthetic
+    translators = {
+        pair.language: _both_ways(pair, resources, device, store, memory)
+        for pair in section.back_translation if pair.language in resources.pairs
+    }  # fmt: skip
+    write = None
+    if resources.writer:
+        model = digest_of([resources.digests["synthetic.model"], *(getattr(options, name) for name in SAMPLING)])
+        writer = cache(lambda: _Writer(resources.writer, section, artifacts, device))
+        write = remembered_write(writer, store, memory, model)
+    measure = Embedding(_folder(resources.embedding), device) if resources.embedding else None
+    return Tools(_thesaurus(resources, store.endpoint), translators, write, measure)
 
 
 def _folder(source: str) -> Path:
     return Path(source.removeprefix("folder:"))
 
 
-def _both_ways(pair: BackTranslationSection, forward: str, back: str, device: str) -> tuple[Any, Any]:
+def _both_ways(
+    pair: BackTranslationSection, resources: Resources, device: str, store: Store, memory: str
+) -> tuple[Translate, Translate]:
+    """There and back. A model that does both is loaded once."""
     from novelray.corpus.augment.seq2seq import Translator
 
     sizes = (pair.beams, pair.batch, pair.max_tokens)
-    there = Translator(_folder(forward), device, (pair.code, pair.pivot_code), pair.forward_prefix, *sizes)
-    model = there.model if forward == back else None
-    codes = (pair.pivot_code, pair.code)
-    return there, Translator(_folder(back), device, codes, pair.back_prefix, *sizes, model=model)
+    forward, back = resources.pairs[pair.language]
+
+    @cache
+    def there() -> Translator:
+        return Translator(_folder(forward), device, (pair.code, pair.pivot_code), pair.forward_prefix, *sizes)
+
+    @cache
+    def and_back() -> Translator:
+        model = there().model if forward == back else None
+        codes = (pair.pivot_code, pair.code)
+        return Translator(_folder(back), device, codes, pair.back_prefix, *sizes, model=model)
+
+    key, of = f"back_translation.{pair.language}", resources.digests
+    names = [
+        digest_of([way, of.get(f"{key}.{way}", of[f"{key}.forward"]), pair.identity()]) for way in ("forward", "back")
+    ]
+    return (
+        remembered_translate(there, store, memory, names[0]),
+        remembered_translate(and_back, store, memory, names[1]),
+    )
 
 
 class _Writer:

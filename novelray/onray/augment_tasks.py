@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import xxhash
 
 from novelray.corpus.augment import PIECES, Tools, make_unit
+from novelray.corpus.augment.heldout import is_near, traces
 from novelray.corpus.augment.ngrams import sketch
+from novelray.corpus.augment.piece import INHERITED
 from novelray.corpus.schema import CHAPTERS
 from novelray.onray.augment_models import Resources, load_tools, tools_without_models
 from novelray.onray.data import Row
@@ -22,23 +24,37 @@ from novelray.storage import Artifacts, Store
 
 SHOWN = 2  # excerpts that a task hands to the report
 GROUP_ROWS = 64
+LISTED = ("chapter_id", "split", "language", "chars", "digest", "origin")
 FIGURES = ("chapter_id", "origin", "reason", "chars", "digest", "similarity", "copied", "sketch", "book", "title")
 
 
-def list_file(row: Row, store: Store) -> Row:
-    """The chapters of a file without their text: id, split, size, language, and a stamp of the text."""
+def list_file(row: Row, store: Store, folder: str) -> Row:
+    """The chapters of a file without their text: id, split, size, language, and a stamp of all that pieces have of it.
+
+    `trace`: a file in `folder` with what tells texts like its held-out chapters; "" where it has none.
+    """
     table = _read(store, row["file"])
-    names = [
-        "chapter_id",
-        "split",
-        "language",
-        "chars",
-        "digest",
-        *(["origin"] if "origin" in table.column_names else []),
-    ]
-    stamps = [xxhash.xxh3_128_hexdigest(t.encode("utf-8", "surrogatepass")) for t in table.column("text").to_pylist()]
-    rows = table.select(names).to_pylist()
-    return {"chapters": [{"origin": "", **r, "stamp": stamp} for r, stamp in zip(rows, stamps, strict=True)]}
+    chapters: list[Row] = [{"origin": "", **chapter} for chapter in table.to_pylist()]
+    heldout = traces((c["text"], c["language"]) for c in chapters if c["split"] == "heldout")
+    path = ""
+    if len(heldout):
+        data = _parquet(pa.table({"hash": heldout}))
+        path = f"{folder}/heldout-{xxhash.xxh3_128_hexdigest(data)}.parquet"
+        store.write(path, data)
+    return {"chapters": [{**{n: c[n] for n in LISTED}, "stamp": _stamp(c)} for c in chapters], "trace": path}
+
+
+def _stamp(chapter: Row) -> str:
+    values = {name: chapter.get(name) for name in ("split", "scenes", "text", *INHERITED)}
+    return xxhash.xxh3_128_hexdigest(json.dumps(values, sort_keys=True).encode())
+
+
+def find_near(row: Row, store: Store, traces: Sequence[str]) -> Row:
+    """Ids of a file's training chapters that resemble the held-out ones. `traces`: the files that tell of these."""
+    heldout = np.unique(np.concatenate([_read(store, path).column("hash").to_numpy() for path in traces]))
+    table = _read(store, row["file"])
+    chapters = table.filter(pc.equal(table.column("split"), "train")).select(["chapter_id", "text", "language"])
+    return {"near": [c["chapter_id"] for c in chapters.to_pylist() if is_near(c["text"], c["language"], heldout)]}
 
 
 def make_part(
@@ -60,13 +76,13 @@ def make_part(
     return {"pieces": pieces}
 
 
-def part_maker(artifacts: Artifacts, **options: Any) -> Callable[[Row], Row]:
-    """`make_part` with models; they are loaded with the first unit that is not there yet."""
+def part_maker(artifacts: Artifacts, memory: str, **options: Any) -> Callable[[Row], Row]:
+    """`make_part` with models, whose answers are kept in the folder `memory`; see `load_tools`."""
     loaded: list[Tools] = []
 
     def make(row: Row) -> Row:
         if not loaded and not options["store"].exists(row["part"]):
-            loaded.append(load_tools(options["resources"], options["section"], artifacts))
+            loaded.append(load_tools(options["resources"], options["section"], artifacts, memory))
         return make_part(row, **options, tools=loaded[0] if loaded else None)
 
     return make

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ import pyarrow.parquet as pq
 
 from novelray import __version__
 from novelray.corpus.book import BookReport
+from novelray.corpus.changes import changes_of, most_changed
 from novelray.corpus.clean.tables import table_digests
 from novelray.corpus.dedup import BookFacts, books_of, decide
 from novelray.corpus.files import Chosen, FilePlan, plan_files, write_file
@@ -36,10 +39,11 @@ from novelray.corpus.report import (
     counts_of,
     merge_passages,
     page,
+    shown_changes,
     summary,
 )
 from novelray.corpus.select import Selection, select
-from novelray.corpus.shelf import Book, Shelf, find_books
+from novelray.corpus.shelf import Book, Shelf, fetch, find_books
 from novelray.corpus.unit import Outcome
 from novelray.errors import NovelRayError
 from novelray.onray.augment import augment, augment_inputs
@@ -47,6 +51,7 @@ from novelray.onray.data import Row, map_rows
 from novelray.onray.dedup import near_pairs
 from novelray.onray.units import Unit, make_units
 from novelray.recipe import Recipe
+from novelray.recipe.corpus import CorpusSection
 from novelray.storage import Artifact, Artifacts, Draft, Plan, Store
 from novelray.telemetry.bar import counting_bar
 
@@ -117,7 +122,8 @@ def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:
     report = build_report(
         books, quarantined, shelf.same, selection, {m["book"]: m for m in measures}, gates, name=recipe.name,
         novelray=__version__, augment=made_up, labels=labels.report if section.labels.layers else None,
-        excerpts=merge_passages(m["passages"] for m in measures), heldout=_heldout(recipe, selection),
+        excerpts=merge_passages(_kept_passages(measures, selection)), heldout=_heldout(recipe, selection),
+        examples={"changes": _changes(recipe, units, outcomes)},
         duplicates={"threshold": section.dedup.threshold, "max_share": section.dedup.max_share},
     )  # fmt: skip
     _write_report(report, quarantined, labels, draft)
@@ -164,6 +170,29 @@ def _heldout(recipe: Recipe, selection: Selection) -> dict[str, Any]:
     held = recipe.corpus.heldout
     return {"by": held.by, "share": held.share, "seed": recipe.seed,
             "books": pc.unique(chapters.column("book")).to_pylist() if held.by == "book" else []}  # fmt: skip
+
+
+def _kept_passages(measures: Sequence[Mapping[str, Any]], selection: Selection) -> Iterator[dict[str, Any]]:
+    """Each book's passages without those of chapters that went as duplicates."""
+    for measured in measures:
+        kept = selection.splits(measured["book"])
+        yield {column: [p for p in found if p["chapter_id"] in kept] for column, found in measured["passages"].items()}
+
+
+def _changes(recipe: Recipe, units: Sequence[Unit], outcomes: Sequence[Outcome]) -> list[Row]:
+    """Examples of what cleaning changed, from the files that it changed the most."""
+    places = most_changed((unit.book, outcome.books) for unit, outcome in zip(units, outcomes, strict=True))
+    rows: list[Row] = [{"book": asdict(units[place].book), "name": outcomes[place].books[0].book} for place in places]
+    options = {"section": recipe.corpus, "endpoint": recipe.storage.endpoint}
+    found = map_rows(rows, _changes_in, options, "Looking for examples of changes")
+    return [example for row in found for example in row["examples"]]
+
+
+def _changes_in(row: Row, section: CorpusSection, endpoint: str | None) -> Row:
+    book = Book.of_json(row["book"])
+    with tempfile.TemporaryDirectory(prefix="novelray-changes-") as folder:
+        diff = changes_of(fetch(book, Path(folder), endpoint), book, section, masked=True)
+        return {"examples": shown_changes(diff, row["name"])}
 
 
 def _labels(recipe: Recipe, keys: pa.Table) -> Attached:

@@ -33,7 +33,7 @@ class AugmentMethod(Section):
     """Only chapters in these languages (`zh`, `en`, ...); empty: every language that the method can do."""
 
     min_similarity: Share | None = None
-    """A piece less like its source than this is rejected. Default: by method and measure (docs/corpus.md)."""
+    """A piece less like its source than this is rejected. Default: by method and measure (docs/augmentation.md)."""
 
     max_similarity: Share | None = None
     """A piece more like its source than this is rejected. Default: by method and measure."""
@@ -150,7 +150,8 @@ class AugmentSection(Section):
     """Text made from the books' own, never more than half of it, never in the held-out split."""
 
     share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
-    """Characters of augmented text per character of original training text of the same language, at most; 0: none."""
+    """Characters of augmented text per character of original training text of the same language, at most; 0: none.
+    Tokens are not counted yet when a corpus is made; of one language, characters and tokens go together."""
 
     methods: tuple[AugmentMethod, ...] = ()
     """Which methods, and their weights; empty: `reorder` alone, which needs no data and no model."""

@@ -134,9 +134,10 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
     )
 
 
-def _placed(book: str | BookEntry, folder: Path) -> BookEntry:
-    entry = BookEntry(path=book) if isinstance(book, str) else book
-    return entry.model_copy(update={"path": _absolute(entry.path, folder)})
+def _placed(book: str | BookEntry, folder: Path) -> str | BookEntry:
+    if isinstance(book, str):
+        return _absolute(book, folder)
+    return book.model_copy(update={"path": _absolute(book.path, folder)})
 
 
 def _absolute(location: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ class BookEntry(Section):
     """Title, where the location is one book."""
 
     author: str = ""
-    """Author."""
+    """Author, or several with 、 or ; between them."""
 
     genre: str = ""
     """Genre, in words of your own: 武侠, romance, ..."""

@@ -6,6 +6,7 @@ A wrong API key and a prompt longer than the context are in test_openai_api.py.
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -17,10 +18,17 @@ import yaml
 from novelray.cli.main import main
 from novelray.errors import EXIT_RETRY, EXIT_USER
 
-CHAPTER = "第{}章 夜雨\n\n" + "那一日天色将晚，众人各自散去，只有他一个人坐在灯下，翻看着旧日的书信。" * 10 + "{}\n\n"
+SENTENCE = "那一日天色将晚，众人各自散去，只有他{}一个人坐在灯下，翻看着旧日的书信。"
 
 
 STAGES = "train.stages=[{name: a}, {name: b, method: lora}]"
+
+
+def chapter(number):
+    """One that resembles no other."""
+    chance = random.Random(number)
+    words = ("".join(chance.choices("东风夜放花千树更吹落星如雨宝马雕车香满路", k=12)) for _ in range(12))
+    return f"第{number}章 夜雨\n\n" + "".join(map(SENTENCE.format, words)) + "\n\n"
 
 
 class Desk:
@@ -30,7 +38,7 @@ class Desk:
         self.folder, self.capsys = folder, capsys
         self.data, self.books = folder / "data", folder / "books"
         self.books.mkdir()
-        (self.books / "a.txt").write_text("".join(CHAPTER.format(n, n) for n in "一二三四五六"))
+        (self.books / "a.txt").write_text("".join(map(chapter, "一二三四五六")))
 
     def recipe(self, **sections):
         path = self.folder / "recipe.yaml"
@@ -57,8 +65,9 @@ class Desk:
         return shown.err
 
     def stored(self):
-        """Every file in the storage."""
-        return sorted(str(p.relative_to(self.data)) for p in self.data.rglob("*") if p.is_file())
+        """Every file in the storage but finished work that the next build goes on from."""
+        names = (str(p.relative_to(self.data)) for p in self.data.rglob("*") if p.is_file())
+        return sorted(name for name in names if not name.startswith("parts/"))
 
 
 @pytest.fixture
@@ -87,7 +96,7 @@ def test_a_missing_book_folder(desk, no_ray):
 
 def test_a_folder_without_books(desk, no_ray):
     (desk.folder / "empty").mkdir()
-    desk.refuses("corpus", "corpus.books=[empty]", says=[str(desk.folder / "empty")], hint="*.txt")
+    desk.refuses("corpus", "corpus.books=[empty]", says=[str(desk.folder / "empty")], hint="a folder with books")
     desk.refuses("corpus", "corpus.books=[]", says=["corpus.books is empty"], hint="folder")
     assert desk.stored() == []
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,8 @@ from novelray.storage import Artifacts, Store
 
 pytestmark = pytest.mark.ray
 
-BODY = "那一日天色将晚，众人各自散去，只有他一个人坐在灯下，翻看着旧日的书信，不觉已是三更。"
+SENTENCE = "那一日天色将晚，众人各自散去，只有他{}一个人坐在灯下，翻看着旧日的书信，不觉已是三更。"
+SIGNS = "东风夜放花千树更吹落星如雨宝马雕车香满路凤箫声动玉壶光转一夜鱼龙舞"
 
 
 def _recipe(*books, seed=1, endpoint=None, **corpus):
@@ -30,8 +33,15 @@ def _recipe(*books, seed=1, endpoint=None, **corpus):
     )
 
 
+def _chapter(number, salt):
+    """One that resembles no other."""
+    chance = random.Random(f"{number} {salt}")
+    body = "".join(SENTENCE.format("".join(chance.choices(SIGNS, k=15))) for _ in range(10))
+    return f"第{number}章 {salt}\n\n{body}\n\n"
+
+
 def _novel(chapters=4, salt=""):
-    return "".join(f"第{n}章 {salt}\n\n{(BODY + salt + n) * 10}\n\n" for n in "一二三四五六七八九"[:chapters])
+    return "".join(_chapter(number, salt) for number in "一二三四五六七八九"[:chapters])
 
 
 @pytest.fixture
@@ -64,10 +74,11 @@ def test_the_three_novels_become_their_340_chapters(ray_session, novels, artifac
     assert [(r["book"], r["index"]) for r in rows] == sorted((r["book"], r["index"]) for r in rows)
     assert {r["split"] for r in rows if r["book"] == "红楼梦"} == {"train", "heldout"}
     assert artifact.counts["heldout_chapters"] == 17
-    assert lines == [
-        f"corpus: 3 books, 340 chapters, {artifact.counts['chars']:,} characters; 17 chapters held out → {artifact.id}"
-    ]
-    assert not [name for name in artifact.manifest.files if ".parts" in name]
+    total = f"{artifact.counts['chars']:,} characters"
+    assert f"corpus: 3 books, 340 chapters, {total}; 17 chapters held out → {artifact.id}" in lines
+    assert lines[-1] == f"corpus: the report is {artifact.uri}/report.html"
+    assert all(r["arc"] is not None and r["perspective"] and r["scenes"][0] == 0 for r in rows)
+    assert not [name for name in artifact.manifest.files if ".work" in name]
 
 
 def test_the_sample_shelf_shows_each_kind_of_trouble(ray_session, samples, artifacts):
@@ -126,6 +137,39 @@ def test_duplicates_are_removed_and_the_kept_copy_is_named(ray_session, shelf, a
     assert all(pair["kept"] in kept and pair["removed"] not in kept for pair in report["duplicates"]["chapters"])
     digests = [r["digest"] for r in _rows(artifact)]
     assert len(digests) == len(set(digests))
+
+
+def test_another_digitisation_and_another_script_are_found_and_one_edition_is_kept(ray_session, novels, artifacts):
+    books = [novels / "zh" / "三国演义.txt", novels / "zh-hant" / "三國志演義.txt", novels / "zh" / "红楼梦.txt"]
+    artifact = build_corpus(_recipe(*books), artifacts, lambda line: None)
+    assert {(r["book"]) for r in _rows(artifact)} == {"三国演义", "红楼梦"}
+    [pair] = artifact.read_json("report.json")["duplicates"]["books"]
+    assert (pair["kept"], pair["other"], pair["removed"]) == ("三国演义", "三國志演義", 120)
+
+
+def test_one_more_book_is_only_that_books_work(ray_session, shelf, artifacts):
+    build_corpus(_recipe(shelf), artifacts, lambda line: None)
+    store = artifacts.store
+    before = {e.path: (Path(store.full(e.path)).stat().st_mtime_ns) for e in store.files("parts/corpus")}
+    (shelf / "d.txt").write_text(_novel(salt="d"))
+    lines = []
+    artifact = build_corpus(_recipe(shelf), artifacts, lines.append)
+    assert lines[0] == "corpus: 3 of 4 files were read by an earlier build"
+    after = {e.path: (Path(store.full(e.path)).stat().st_mtime_ns) for e in store.files("parts/corpus")}
+    assert before.items() <= after.items()
+    assert len(after) == len(before) + 3
+    assert {r["book"] for r in _rows(artifact)} == set("abcd")
+
+
+def test_the_report_shows_what_was_changed_and_nobodys_number(ray_session, shelf, artifacts):
+    (shelf / "a.txt").write_text(_novel(salt="a") + "他说:好,电话13812345678给我.\n")
+    artifact = build_corpus(_recipe(shelf), artifacts, lambda line: None)
+    report = artifact.read_json("report.json")
+    assert any("他说：好" in example["after"] for example in report["examples"]["changes"])
+    assert report["privacy"] == {"phone": 1}
+    page = artifact.read("report.html").decode()
+    assert "他说" in page
+    assert "13812345678" not in page + json.dumps(report) + "".join(r["text"] for r in _rows(artifact))
 
 
 def test_whole_books_are_held_out(ray_session, shelf, artifacts):

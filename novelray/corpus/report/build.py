@@ -44,6 +44,7 @@ def build_report(
     return {
         "books": rows,
         "changes": _sum(b.changes for b in books),
+        "privacy": _sum(b.privacy for b in books),
         "removed_chars": _sum(b.removed_chars for b in books),
         "accounting": accounting(rows, splits),
         "languages": _sum(b.languages for b in books),

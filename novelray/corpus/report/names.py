@@ -219,41 +219,6 @@ MEASURES = {
     "score": ("得分", "score"),
 }
 
-CHANGES = {
-    "blank_lines": ("多余的空行", "blank lines too many"),
-    "confusions": ("常见错别字", "common wrong characters"),
-    "control_characters": ("控制字符", "control characters"),
-    "hyphens_joined": ("行末断词接合", "words joined at line ends"),
-    "indentation": ("段首缩进", "indentation"),
-    "line_ends": ("换行符", "line ends"),
-    "lines_joined": ("断行接成段落", "lines joined to paragraphs"),
-    "mojibake": ("乱码修复", "wrongly decoded text mended"),
-    "names_kept": ("因是人名地名而未改", "left alone because they are names"),
-    "nfc": ("Unicode 规范化（NFC）", "Unicode form (NFC)"),
-    "outer_blanks": ("首尾空白", "blanks at either end"),
-    "punctuation": ("标点统一", "punctuation"),
-    "script": ("简繁转换", "script (simplified, traditional)"),
-    "special_spaces": ("特殊空格", "special spaces"),
-    "spelling": ("英文拼写", "English spelling"),
-    "trailing_blanks": ("行末空白", "blanks at line ends"),
-    "zero_width": ("零宽字符", "zero-width characters"),
-    "phone": ("电话号码", "phone numbers"),
-    "email": ("电子邮箱", "e-mail addresses"),
-    "id_number": ("身份证号", "ID numbers"),
-    "bank_card": ("银行卡号", "bank cards"),
-    "address": ("住址", "addresses"),
-    "messenger": ("即时通信账号", "messenger ids"),
-    "person": ("真实人名", "names of real persons"),
-}
-PRIVATE = frozenset({"phone", "email", "id_number", "bank_card", "address", "messenger", "person"})
-
-MEASURES = {
-    "style_distance": ("文风距离", "style distance"),
-    "style": ("文风距离", "style distance"),
-    "arc": ("故事弧", "story arc"),
-    "score": ("得分", "score"),
-}
-
 RULES = {
     "none": ("无章节标记", "no marks"),
     "western": ("CHAPTER 加编号", "CHAPTER and a number"),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novelray.corpus.book import chapters_of, cut_at_paragraphs
+from novelray.corpus.book import Origin, chapters_of, cut_at_paragraphs
 from novelray.corpus.language import language_of
+from novelray.corpus.read import BookMeta, read_book, read_books
 from novelray.recipe.corpus import CorpusSection
 
 SHA = "0123456789abcdef" * 4
@@ -15,7 +16,8 @@ SENTENCE = "那一日天色将晚，众人各自散去，只有他一个人坐�
 
 
 def _make(text, **section):
-    return chapters_of(text.encode(), "book", "book.txt", SHA, CorpusSection.model_validate(section))
+    book = read_book(text.encode(), "book")
+    return chapters_of(book, Origin("book", "book.txt", SHA), CorpusSection.model_validate(section))
 
 
 def test_ids_and_indices_follow_the_books_order():
@@ -64,8 +66,9 @@ def test_cutting_loses_nothing_and_keeps_the_limit(text, limit):
 
 @pytest.mark.parametrize("name", ["zh/红楼梦.txt", "zh-hant/儒林外史.txt", "en/war-of-the-worlds.utf8.txt"])
 def test_every_character_of_a_real_book_is_accounted_for(novels, name):
-    path = novels / name
-    chapters, report = chapters_of(path.read_bytes(), path.stem, path.name, SHA, CorpusSection())
+    path, section = novels / name, CorpusSection()
+    [book] = read_books(path, path.name, BookMeta(), section.read)
+    chapters, report = chapters_of(book, Origin(path.stem, path.name, SHA), section)
     assert report.kept_chars == sum(len(c.text) for c in chapters)
     assert report.chars == report.kept_chars + sum(report.removed_chars.values())
     assert report.kept_chars > 0.9 * (report.chars - report.removed_chars.get("gutenberg", 0))

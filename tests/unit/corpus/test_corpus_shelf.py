@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from novelray.corpus.shelf import find_books, read_bytes
+from novelray.corpus.shelf import fetch, find_books
 from novelray.errors import CorpusError, StorageError
+from novelray.recipe.read import BookEntry
 from novelray.storage import Store
 
 
@@ -16,7 +17,7 @@ def shelf(tmp_path):
     for name, text in {
         "a.txt": "one",
         "b.TXT": "two",
-        "c.md": "three",
+        "c.rst": "three",
         "sub/d.txt": "four",
         ".hidden.txt": "x",
     }.items():
@@ -30,9 +31,9 @@ def _names(*locations):
     return [b.name for b in find_books([str(x) for x in locations]).books]
 
 
-def test_a_folder_is_its_text_files_a_file_is_itself_and_globs_go_deep(shelf):
+def test_a_folder_is_its_books_a_file_is_itself_and_globs_go_deep(shelf):
     assert _names(shelf) == ["a", "b"]
-    assert _names(shelf / "c.md") == ["c"]
+    assert _names(shelf / "c.rst") == ["c"]
     assert _names(shelf / "*.txt") == ["a"]
     assert _names(shelf / "**" / "*.txt") == ["a", "d"]
 
@@ -79,19 +80,42 @@ def test_no_locations_at_all_is_an_error():
 
 def test_a_broken_link_is_a_problem_of_that_book_alone(shelf):
     os.symlink(shelf / "gone", shelf / "link.txt")
-    assert _names(shelf) == ["a", "b"]
+    problems = {b.name: b.problem for b in find_books([str(shelf)]).books}
+    assert problems == {"a": "", "b": "", "link": "the file is not there (a broken link?)"}
 
 
-def test_books_in_object_storage_are_found_and_read(bucket):
+def test_every_format_in_a_folder_is_a_book_and_what_describes_others_is_not(shelf):
+    for name in ("e.epub", "f.PDF", "g.docx", "h.html", "i.jsonl", "j.parquet", "k.zip", "l.md"):
+        (shelf / name).write_text(name)
+    (shelf / "a.yaml").write_text("title: One")
+    (shelf / "metadata.csv").write_text("file,author\nb.TXT,Ada\n")
+    assert _names(shelf) == list("abefghijkl")
+
+
+def test_the_recipe_says_more_of_a_book_than_a_file_beside_it(shelf):
+    (shelf / "a.yaml").write_text("title: One\nauthor: Ada\ngenre: letters")
+    books = find_books([BookEntry(path=str(shelf / "a.txt"), author="Bo", curated=True), str(shelf)]).books
+    assert books[0].known() == {"title": "One", "author": "Bo", "genre": "letters", "curated": True}
+    assert books[1].known() == {}
+
+
+def test_a_side_file_that_cannot_be_read_is_named(shelf):
+    (shelf / "a.yaml").write_text("title: [")
+    with pytest.raises(CorpusError, match=r"a\.yaml"):
+        find_books([str(shelf)])
+
+
+def test_books_in_object_storage_are_found_and_read(bucket, tmp_path):
     uri, endpoint = bucket
     store = Store(uri, endpoint)
-    for name in ("books/a.txt", "books/b.txt", "books/c.md", "books/deep/d.txt"):
+    for name in ("books/a.txt", "books/b.txt", "books/c.rst", "books/deep/d.txt"):
         store.write(name, name.encode())
     assert [b.name for b in find_books([f"{uri}/books"], endpoint).books] == ["a", "b"]
     assert [b.name for b in find_books([f"{uri}/books/*.txt"], endpoint).books] == ["a", "b"]
     assert [b.name for b in find_books([f"{uri}/books/**.txt"], endpoint).books] == ["a", "b", "d"]
-    assert [b.name for b in find_books([f"{uri}/books/c.md"], endpoint).books] == ["c"]
-    assert read_bytes(f"{uri}/books/a.txt", endpoint) == b"books/a.txt"
+    assert [b.name for b in find_books([f"{uri}/books/c.rst"], endpoint).books] == ["c"]
+    book = find_books([f"{uri}/books/a.txt"], endpoint).books[0]
+    assert fetch(book, tmp_path, endpoint).read_bytes() == b"books/a.txt"
     with pytest.raises(CorpusError, match="nothing"):
         find_books([f"{uri}/nothing"], endpoint)
 

@@ -86,7 +86,7 @@ def test_a_wrong_override_says_what_is_wrong(write, override, says):
         ("evaluate: 5\n", "evaluate: is a section with keys of its own, not the value 5"),
         ("shards:\n  tokenizer: bpe\n", "shards.tokenizer: input should be 'base' or 'train' (got 'bpe')"),
         ("tune:\n  learning_rate: [1e-4, .inf]\n", "tune.learning_rate.1: input should be a finite number"),
-        ("corpus:\n  encoding: klingon\n", "no encoding is called 'klingon'"),
+        ("corpus:\n  read: {encoding: klingon}\n", "no encoding is called 'klingon'"),
         ("shards:\n  context: 64\n  context: 128\n", "the key 'context' is given twice"),
         ("1: 2\n", "1:"),
     ],

@@ -20,7 +20,7 @@ def card(gate: Gate, w: Words) -> Html:
     mood = "pass" if passed is True else "fail" if passed is False else "none"
     sign = "≤" if detail.get("better") == "less" else "≥"
     aim = w(f"目标 {sign} {amount(gate, 'target', w)}", f"target {sign} {amount(gate, 'target', w)}")
-    claim = guide_badge(w) if gate.get("name") in names.GUIDE_GATES else None
+    claim = guide_badge(w) if str(gate.get("name")) in names.GUIDE_GATES else None
     return tag(
         "article", tag("h3", title(gate, w)), tag("p", amount(gate, "value", w), class_="value"),
         paragraph(aim, " ", claim, class_="aim"), status(passed, w), paragraph(why(gate, w), class_="why"),
