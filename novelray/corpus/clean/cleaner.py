@@ -7,6 +7,7 @@ from collections import Counter
 from novelray.corpus.clean import mojibake, script
 from novelray.corpus.clean.alphabet import alphabet
 from novelray.corpus.clean.confusion import correct
+from novelray.corpus.clean.damaged import without_damage
 from novelray.corpus.clean.normalise import normalise
 from novelray.corpus.clean.spelling import respell
 from novelray.corpus.clean.tables import corrections_of, names_of
@@ -19,11 +20,17 @@ _INSIDE_WORDS = {"mojibake", "line_ends", "control_characters", "special_spaces"
 def clean(text: str, section: CleanSection = _DEFAULT) -> tuple[str, Counter[str]]:
     """The text of one whole book, cleaned, and how many changes of each kind were made.
 
-    `names_kept` counts places that were left alone because they are names. A clean text is not changed again. Marks of
-    dialogue and the heading sentinels of the reader stay. Raises CorpusError for a table that cannot be read.
+    `names_kept` counts places that were left alone because they are names, `damaged` characters that were taken out. A
+    clean text is not changed again. Marks of dialogue and the heading sentinels of the reader stay. Raises CorpusError
+    for a table that cannot be read.
     """
+    size = len(text)
+    if section.damaged:  # before its question marks are made full-width
+        text = without_damage(text)
+    damaged = size - len(text)
     letters = alphabet(text)
     text, changes = _repaired_and_normal(text, letters, section.mojibake)
+    changes["damaged"] = damaged
     if section.script != "keep":
         text, changes["script"] = script.convert(text, section.script, alphabet(text))
         letters = alphabet(text)
