@@ -1,8 +1,9 @@
-"""What the search promises: the pairs that comparing all with all finds, in tasks as in one process, and in little time."""
+"""What the search promises: the pairs that comparing all with all finds, in tasks as in one process, in little time."""
 
 from __future__ import annotations
 
 import random
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novelray.corpus.dedup import find_pairs, sketch_table
+from novelray.corpus.dedup import decide, find_pairs, sketch_table
 from novelray.corpus.dedup.compare import count_shared
 from novelray.corpus.dedup.groups import groups_of
 from novelray.corpus.dedup.pairs import NEIGHBOURS, Lists, key_bounds, shared_keys, unpacked
@@ -61,8 +62,8 @@ def test_every_changed_copy_and_every_text_inside_another_is_found(shelf):
     inside = {edge for edge in _edges(pairs) - _edges(close) if edge[0] < 40}
     long_enough = {(i, 80 + n) for n, i in enumerate(range(3, 40, 4)) if 200 + 300 * (i % 7) >= 1_700}
     assert long_enough <= inside <= {(i, 80 + n) for n, i in enumerate(range(3, 40, 4))}
-    shares = dict(zip(zip(*(pairs.column(c).to_pylist() for c in ("a", "b")), strict=True), pairs.column("a_in_b").to_pylist(), strict=True))  # fmt: skip
-    assert min(shares[edge] for edge in long_enough) > 0.99
+    a, b, a_in_b = (pairs.column(name).to_pylist() for name in ("a", "b", "a_in_b"))
+    assert min(share for *edge, share in zip(a, b, a_in_b, strict=True) if tuple(edge) in long_enough) > 0.99
 
 
 def test_row_numbers_follow_book_and_index_whatever_order_sketches_come_in(shelf):
@@ -87,12 +88,8 @@ def test_tasks_find_what_one_process_finds(shelf, tmp_path, monkeypatch, task_by
     for name, value in {"IN_PROCESS": 0, "TASK_BYTES": task_bytes, "TASK_PAIRS": task_pairs}.items():
         monkeypatch.setattr(dedup, name, value)
     store, files = _stored(shelf, tmp_path)
-    told = []
-    found = dedup.near_pairs(store, files, DedupSection(), "work", lambda *step: told.append(step))
+    found = dedup.near_pairs(store, files, DedupSection(), "work")
     assert all(one.equals(other) for one, other in zip(found, find_pairs(shelf, DedupSection()), strict=True))
-    assert {(doing, total) for doing, _, total in told} == {
-        (doing, total) for doing, done, total in told if done == total
-    }
 
 
 def _stored(sketches, folder):
@@ -140,6 +137,29 @@ def test_a_text_with_sixty_changed_copies_is_found_by_each_of_them():
     copies = [_changed(original, 0.05, i) for i in range(60)]
     _, pairs = find_pairs(_sketches([*copies[:30], original, *copies[30:]]), DedupSection())
     assert {i for edge in _edges(pairs) if 30 in edge for i in edge} == set(range(61))
+
+
+@pytest.mark.parametrize("per_book", [1, 100])
+def test_ten_thousand_changed_copies_of_a_chapter_cost_little_and_leave_one(per_book):
+    count, original = 10_000, _text("original", 400)
+    others = [_text(i, 400) for i in range(50)]
+    sketches = _sketches([*(_changed(original, 0.02, i) for i in range(count)), *others], per_book)
+    tracemalloc.start()
+    keys, pairs = find_pairs(sketches, DedupSection())
+    decision = decide(keys, pairs, [], DedupSection(max_share=1.0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(pairs) < 20 * count
+    assert peak < 40_000 * count  # bytes; all pairs would be 50 million
+    assert decision.keep[-len(others) :].all()
+    assert decision.keep.sum() < len(others) + 0.03 * count  # some copies have too little in common with all others
+
+
+def test_a_crowd_is_the_same_whatever_the_order_of_files():
+    sketches = _sketches([_changed(_text("original", 400), 0.02, i) for i in range(600)])
+    turned = sketches.take(pa.array(np.random.default_rng(1).permutation(len(sketches))))
+    for one, other in zip(find_pairs(turned, DedupSection()), find_pairs(sketches, DedupSection()), strict=True):
+        assert one.equals(other)
 
 
 @given(st.lists(st.sets(st.integers(0, 60), max_size=40), min_size=2, max_size=8))
