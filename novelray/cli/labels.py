@@ -48,7 +48,7 @@ def export(
     overrides: Overrides = None,
 ) -> None:
     """Write texts for annotators: fairly drawn from genres and books, of about a scene each."""
-    from novelray.corpus.labels.export import Wanted, check_people, choose, files_for, write_new
+    from novelray.corpus.labels.export import Wanted, check_people, choose, files_for, most_common, write_new
     from novelray.corpus.labels.source import corpus_of
     from novelray.fleet.console import say
 
@@ -64,6 +64,12 @@ def export(
         say(f"labels: wrote {path}")
     fewer = f", {sample - len(found)} fewer than asked for: there are no more" if len(found) < sample else ""
     say(f"labels: {len(found)} texts of {len({t.book for t in found})} books for the layer {asked.name!r}{fewer}")
+    least = loaded.corpus.labels.min_common
+    if people and (shared := most_common(found, wanted)) < least:
+        say(
+            f"labels: no two annotators get more than {shared} of them in common, and corpus.labels.min_common asks "
+            f"for {least}: these texts alone show no agreement. Raise --overlap or --sample"
+        )
 
 
 @app.command()
@@ -159,7 +165,7 @@ def _show(attached: Attached, artifact: Artifact | None, written: Path | None) -
             console().print(_table(result), soft_wrap=False)
     count = len(attached.disagreements)
     listed = f", written to {written}" if written else "; list them with --disagreements FILE" if count else ""
-    say(f"labels: {count} disagreements{listed}")
+    say(f"labels: {count} {'disagreement' if count == 1 else 'disagreements'}{listed}")
     if artifact is None:
         say("labels: no corpus of this recipe is built yet, so that the chapters could not be checked")
 

@@ -39,7 +39,7 @@ def diff(
     endpoint = loaded.storage.endpoint
     for one in chosen(find_books(loaded.corpus.books, endpoint), book):
         with tempfile.TemporaryDirectory(prefix="novelray-diff-") as folder:
-            for line in changes_of(fetch(one, Path(folder), endpoint), one, loaded.corpus):
+            for line in changes_of(fetch(one, Path(folder), endpoint), one, loaded.corpus, key=loaded.seed):
                 typer.echo(line)
 
 

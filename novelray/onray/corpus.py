@@ -30,7 +30,15 @@ from novelray.corpus.changes import changes_of, most_changed
 from novelray.corpus.clean.tables import table_digests
 from novelray.corpus.dedup import BookFacts, books_of, decide
 from novelray.corpus.files import Chosen, FilePlan, plan_files, write_file
-from novelray.corpus.labels import Attached, Known, attach, digest_of_files, labels_of, read_files
+from novelray.corpus.labels import (
+    Attached,
+    Known,
+    attach,
+    check_label_files,
+    digest_of_files,
+    labels_of,
+    read_files,
+)
 from novelray.corpus.quality import check_gates, judge, lines
 from novelray.corpus.report import (
     Quarantined,
@@ -114,7 +122,7 @@ def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:
     measures = [measure for outcome in outcomes for measure in outcome.measures]
     gates = judge(measures, _volumes(selection), section.quality, recipe.plan.objective, section.quality.parameters_b)
     check_gates(gates, section.quality)
-    labels = _labels(recipe, keys)
+    labels = _labels(recipe, keys, say)
     files = _write_files(units, outcomes, selection, labels.by_chapter, draft)
     made_up = augment(
         store, files, f"{draft.prefix}/augmented", recipe, say, parts=AUGMENT_PARTS, artifacts=draft.artifacts
@@ -195,11 +203,15 @@ def _changes_in(row: Row, section: CorpusSection, endpoint: str | None) -> Row:
         return {"examples": shown_changes(diff, row["name"])}
 
 
-def _labels(recipe: Recipe, keys: pa.Table) -> Attached:
+def _labels(recipe: Recipe, keys: pa.Table, say: Say) -> Attached:
     section = recipe.corpus.labels
     labels = labels_of(read_files(section.files, recipe.storage.endpoint), section)
     columns = [keys.column(name).to_pylist() for name in ("chapter_id", "digest", "chars")] if section.files else []
-    return attach(labels, [Known(*row) for row in zip(*columns, strict=True)])
+    attached = attach(labels, [Known(*row) for row in zip(*columns, strict=True)])
+    for bad in attached.quarantine:
+        say(f"corpus: set aside the label file {bad.file}: {bad.reason}")
+    check_label_files(attached, recipe.corpus.max_quarantine)
+    return attached
 
 
 def _write_files(

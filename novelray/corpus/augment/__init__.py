@@ -9,9 +9,9 @@ from novelray.corpus.augment.budget import Pick, Source, allowances, choose
 from novelray.corpus.augment.check import Limits, limits_of
 from novelray.corpus.augment.piece import METHOD_LETTERS, PIECES, piece_id
 from novelray.corpus.augment.thesaurus import Thesaurus, load_thesaurus
-from novelray.corpus.augment.unit import Tools, make_unit
+from novelray.corpus.augment.unit import Tools, Write, make_unit
 
 __all__ = [
-    "METHOD_LETTERS", "PIECES", "Limits", "Pick", "Source", "Thesaurus", "Tools", "allowances", "choose", "limits_of",
-    "load_thesaurus", "make_unit", "piece_id",
+    "METHOD_LETTERS", "PIECES", "Limits", "Pick", "Source", "Thesaurus", "Tools", "Write", "allowances", "choose",
+    "limits_of", "load_thesaurus", "make_unit", "piece_id",
 ]  # fmt: skip

@@ -64,8 +64,11 @@ def _pieces(text: str, language: str, limit: int) -> list[tuple[str, bool]]:
             found.append((part, False))
             continue
         for sentence, gap in _sentences(part, language):
-            bits = [sentence] if len(sentence) <= limit else _CLAUSE.findall(sentence)
-            found += [(bit, len(bit) <= limit and _LETTER.search(bit) is not None) for bit in bits]
+            for bit in [sentence] if len(sentence) <= limit else _CLAUSE.findall(sentence):
+                core = bit.strip()
+                before, _, after = bit.partition(core) if core else (bit, "", "")
+                found += [(before, False), (core, len(core) <= limit and _LETTER.search(core) is not None)]
+                found.append((after, False))
             found.append((gap, False))
     return [(part, translated) for part, translated in found if part]
 

@@ -21,7 +21,7 @@ LEAST = 0.01  # what is left of a budget below this share is not worth another r
 class Source:
     """A training chapter of the books' own: which file it stands in, and how long it is (characters).
 
-    `stamp` is a digest of the text, to the last space.
+    `stamp` is a digest of the text, to the last space, and of what else pieces have of it.
     """
 
     chapter_id: str

@@ -46,6 +46,8 @@ class Embedding:
         self._device, self._batch = device, batch
 
     def __call__(self, one: str, other: str, language: str) -> float:
+        if not one.strip() or not other.strip():
+            return 0.0
         a, b = self._mean(one, language), self._mean(other, language)
         norm = float(np.linalg.norm(a) * np.linalg.norm(b))
         return float(a @ b) / norm if norm else 0.0
@@ -92,7 +94,7 @@ def _layout(folder: Path) -> tuple[Path, bool]:
 
 def _pieces(text: str, limit: int) -> list[str]:
     """Consecutive parts of at most `limit` characters, cut after sentences where there are any."""
-    found, rest = [], text.strip() or text
+    found, rest = [], text.strip()
     while len(rest) > limit:
         piece = up_to_sentence(rest, limit) or rest[:limit]
         found.append(piece)

@@ -27,7 +27,8 @@ class Translator:
         self.model = model or _model(folder, device)
         self.prefix, self.batch, self.device = prefix, batch, device
         self.max_tokens = min((max_tokens, *_positions(self.model)))
-        self.options: dict[str, Any] = {"num_beams": beams, "do_sample": False, "early_stopping": beams > 1}
+        # Stopping early takes the first `beams` sentences that end, though a better one may be a word from its end.
+        self.options: dict[str, Any] = {"num_beams": beams, "do_sample": False, "early_stopping": False}
         source, target = codes
         if source:
             _id_of(self.tokenizer, source, folder)

@@ -13,7 +13,14 @@ import pyarrow.compute as pc
 import xxhash
 
 from novelray.corpus.augment.backtranslation import Translate, back_translate
-from novelray.corpus.augment.check import Limits, fault_of_copy, fault_of_story, fault_of_translation, limits_of
+from novelray.corpus.augment.check import (
+    Limits,
+    fault_of_copy,
+    fault_of_meaning,
+    fault_of_story,
+    fault_of_translation,
+    limits_of,
+)
 from novelray.corpus.augment.ngrams import sketch
 from novelray.corpus.augment.paragraphs import has_blank_lines, split_paragraphs
 from novelray.corpus.augment.piece import EXCERPT, INHERITED, STORY_INHERITED, excerpts, piece_id, table_of
@@ -23,7 +30,7 @@ from novelray.corpus.augment.story import as_story, fill
 from novelray.corpus.augment.synonyms import replace_words
 from novelray.corpus.augment.thesaurus import Thesaurus
 from novelray.corpus.dedup import text_digest
-from novelray.recipe.augment import AugmentSection, MethodName
+from novelray.recipe.augment import AugmentSection, MethodName, SyntheticSection
 
 Row = dict[str, Any]
 Write = Callable[[Sequence[str], Sequence[int]], list[str]]
@@ -65,16 +72,13 @@ def make_unit(
     wanted = pa.array(sorted({chapter for _, chapter in jobs}), pa.string())
     chosen = table.filter(pc.is_in(table.column("chapter_id"), value_set=wanted)).to_pylist()
     chapters = {row["chapter_id"]: row for row in chosen}
-    measure = tools.measure
-    if measure is None and any(method != "synthetic" for method, _ in jobs):
-        measure = Tfidf(_training_texts(table))
+    measure = tools.measure or Tfidf(_training_texts(table))
     made: dict[tuple[MethodName, str], Row] = {}
-    for row in _stories(jobs, chapters, section, seed, tools):
+    for row in _stories(jobs, chapters, section, seed, tools, measure):
         made["synthetic", row["source"]] = row
     settings = {m.method: m for m in section.chosen}
     for method, chapter in jobs:
         if method != "synthetic":
-            assert measure is not None
             source = chapters[chapter]
             limits = limits_of(settings[method], tools.measure is not None, source["language"])
             changed = _changed(method, source, section, seed, tools)
@@ -156,22 +160,34 @@ def _stories(
     section: AugmentSection,
     seed: int,
     tools: Tools,
+    measure: Measure,
 ) -> list[Row]:
-    """A story for each `synthetic` job; all are written at once."""
+    """A story for each `synthetic` job; all are written at once. Whether one copies the corpus is looked at later."""
     asked = [chapters[chapter] for method, chapter in jobs if method == "synthetic"]
     if not asked:
         return []
     assert tools.write is not None
-    options = section.synthetic
-    prompts = [fill(options.prompt, chapter, options.opening_chars) for chapter in asked]
+    prompts = [fill(section.synthetic.prompt, chapter, section.synthetic.opening_chars) for chapter in asked]
     seeds = [seed_of(seed, "synthetic", chapter["chapter_id"]) for chapter in asked]
+    settings = next(m for m in section.chosen if m.method == "synthetic")
     rows = []
     for chapter, prompt, answer in zip(asked, prompts, tools.write(prompts, seeds), strict=True):
-        text, language = as_story(answer, options.max_chars), chapter["language"]
-        reason = fault_of_story(text, language, options.min_chars, options.max_repetition)
-        row: Row = {name: chapter[name] for name in STORY_INHERITED if name in chapter}
-        row |= _identity("synthetic", chapter["chapter_id"], seed) | _content("" if reason else text, text)
-        row |= {"title": chapter["book"], "scenes": [0], "prompt": prompt, "reason": reason}
-        row |= {"before": prompt[-EXCERPT:], "after": text[:EXCERPT]}
-        rows.append({**row, "sketch": [] if reason else sketch(text, language).tolist()})
+        text = as_story(answer, section.synthetic.max_chars)
+        limits = limits_of(settings, tools.measure is not None, chapter["language"])
+        row = _judged_story(text, chapter, section.synthetic, limits, measure)
+        row |= _identity("synthetic", chapter["chapter_id"], seed)
+        rows.append({**row, "prompt": prompt, "before": prompt[-EXCERPT:], "after": text[:EXCERPT]})
     return rows
+
+
+def _judged_story(text: str, chapter: Row, options: SyntheticSection, limits: Limits, measure: Measure) -> Row:
+    """The story with its measures, and why it is rejected."""
+    language = chapter["language"]
+    similarity = round(measure(text, chapter["text"], language), 4)
+    reason = fault_of_story(text, language, options.min_chars, options.max_repetition)
+    reason = reason or fault_of_meaning(similarity, limits)
+    return {
+        **{name: chapter[name] for name in STORY_INHERITED if name in chapter},
+        **_content("" if reason else text, text), "title": chapter["book"], "scenes": [0], "reason": reason,
+        "similarity": similarity, "sketch": [] if reason else sketch(text, language).tolist(),
+    }  # fmt: skip

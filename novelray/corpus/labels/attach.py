@@ -14,6 +14,7 @@ from novelray.corpus.labels.agreement import Pair, Verdict, by_item, pairs_of, v
 from novelray.corpus.labels.kinds import Annotation, BadFile, Item, Readings
 from novelray.corpus.labels.read import read_labels
 from novelray.corpus.labels.resolve import Disagreement, Resolved, Resolver
+from novelray.errors import CorpusError
 from novelray.recipe.labels import LabelsSection, LayerSection
 
 LABELS = pa.schema(
@@ -75,6 +76,8 @@ class Attached:
     layers: list[LayerResult]
     quarantine: list[BadFile]
     problems: dict[tuple[str, str], int]
+    files: int = 0  # label files, those set aside included
+    min_kappa: float = 0.0  # the mean kappa from which a label is used
     by_chapter: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -99,6 +102,8 @@ class Attached:
         listed = [asdict(one) for one in self.disagreements[:MAX_LISTED]]
         return {
             "layers": [_layer_report(result) for result in self.layers],
+            "min_kappa": self.min_kappa,
+            "files": self.files,
             "labelled_chapters": len(self.by_chapter),
             "quarantine": [asdict(bad) for bad in self.quarantine],
             "left_out": [{"file": f, "reason": r, "count": n} for (f, r), n in sorted(self.problems.items())],
@@ -133,7 +138,23 @@ def attach(labels: Labels, chapters: Iterable[Known] | None) -> Attached:
     by_chapter: dict[str, set[str]] = {}
     for row in (row for result in results for row in result.resolved):
         by_chapter.setdefault(row.chapter_id, set()).add(f"{row.layer}={row.label}")
-    return Attached(results, quarantine, problems, {key: sorted(found) for key, found in sorted(by_chapter.items())})
+    used = {one.file for one in labels.readings.annotations} | {file for file, _ in problems}
+    files = len(used | {bad.file for bad in quarantine})
+    labelled = {key: sorted(found) for key, found in sorted(by_chapter.items())}
+    return Attached(results, quarantine, problems, files, labels.section.min_kappa, labelled)
+
+
+def check_label_files(attached: Attached, max_share: float) -> None:
+    """Raise CorpusError when more than `max_share` of the label files, or all of them, were set aside."""
+    aside, total = attached.quarantine, attached.files
+    if not aside or (len(aside) <= max_share * total and len(aside) < total):
+        return
+    first = "; ".join(f"{bad.file}: {bad.reason}" for bad in aside[:5])
+    raise CorpusError(
+        f"{len(aside)} of {total} label files cannot be used, more than corpus.max_quarantine ({max_share:.0%}): "
+        f"{first}.",
+        "Take these files out of corpus.labels.files, export them again, or raise corpus.max_quarantine.",
+    )
 
 
 def _fitting(

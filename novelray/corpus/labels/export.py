@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -143,6 +144,12 @@ def files_for(found: Sequence[Text], tool: Tool, wanted: Wanted, section: Labels
     if layer.kind == "dialogue":
         files[f"{layer.name}.relations.json"] = tasks.doccano_label_types(("speaker", "addressee"))
     return files
+
+
+def most_common(found: Sequence[Text], wanted: Wanted) -> int:
+    """How many of the texts the two annotators get who share the most."""
+    keys = [{text.item.key for text in mine} for _, mine in assigned(found, wanted.annotators, wanted.overlap)]
+    return max((len(one & other) for one, other in combinations(keys, 2)), default=0)
 
 
 def check_people(people: Sequence[str]) -> tuple[str, ...]:

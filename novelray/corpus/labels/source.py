@@ -32,19 +32,21 @@ class ChapterText:
 
 def find_corpus(recipe: Recipe, artifacts: Artifacts) -> Artifact | None:
     """The newest corpus in storage made from the recipe's books and corpus section. Label files and layers may have
-    changed since: it is the corpus without them that was exported. None when there is none.
+    changed since: it is the corpus without them that was exported. So may tables and models, whose contents the
+    manifest's section has too: a chapter that they changed has another digest. None when there is none.
 
     Raises CorpusError when the recipe's books are not there.
     """
     if not recipe.corpus.books:
         return None
     digests = [book.digest for book in find_books(recipe.corpus.books, recipe.storage.endpoint).books]
-    wanted = _section(json.loads(json.dumps({**recipe.corpus.identity(), "seed": recipe.seed})))
+    wanted = json.loads(json.dumps({**recipe.corpus.identity(), "seed": recipe.seed}))
+    del wanted["labels"]
     found = [
         artifact
         for artifact in artifacts.all()
         if artifact.manifest.kind == "corpus"
-        and _section(artifact.manifest.section) == wanted
+        and wanted.items() <= artifact.manifest.section.items()
         and _made_from(artifact, digests)
     ]
     return max(found, key=lambda a: (a.manifest.created, a.id), default=None)
@@ -61,10 +63,6 @@ def corpus_of(recipe: Recipe, artifacts: Artifacts, corpus_id: str = "") -> Arti
     if found.manifest.kind != "corpus":
         raise CorpusError(f"{found.id} is no corpus.", "Name an artifact that `novelray corpus` made: corpus-...")
     return found
-
-
-def _section(section: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key != "labels"}
 
 
 def _made_from(artifact: Artifact, digests: Collection[str]) -> bool:

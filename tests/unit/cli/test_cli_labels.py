@@ -1,5 +1,4 @@
 import csv
-import hashlib
 import importlib.util
 import json
 import subprocess
@@ -10,6 +9,8 @@ import pytest
 import yaml
 
 from novelray.cli.main import main
+from novelray.corpus.shelf import find_books
+from novelray.onray.corpus import plan_of
 from novelray.recipe import load_recipe
 from novelray.storage import Artifacts, Store
 
@@ -46,11 +47,10 @@ def write(folder, **labels):
 
 @pytest.fixture
 def corpus(folder):
-    """The id of a corpus that was made from the recipe's book and section."""
-    recipe = load_recipe(folder / "recipe.yaml")
-    section = {**recipe.corpus.identity(), "seed": recipe.seed}
-    inputs = {"book": hashlib.sha256(BOOK.encode()).hexdigest()}
-    return build(Artifacts(Store(str(folder / "store"))), inputs, json.loads(json.dumps(section))).id
+    """The id of a corpus that is known by what the corpus stage would know it by."""
+    recipe, artifacts = load_recipe(folder / "recipe.yaml"), Artifacts(Store(str(folder / "store")))
+    plan = plan_of(recipe, find_books(recipe.corpus.books), artifacts)
+    return build(artifacts, plan.inputs, json.loads(json.dumps(plan.section))).id
 
 
 def labels(folder, verb, *options):
@@ -134,6 +134,21 @@ def test_the_recipes_own_corpus_is_found_though_label_files_and_layers_changed_s
     write(folder, min_kappa=0.2, layers=LAYERS[:1])
     assert labels(folder, "export", "--out", str(folder / "out"), "--sample", "1") == 0
     assert json.loads((folder / "out" / "genre.json").read_text("utf-8"))[0]["data"]["corpus"] == corpus
+
+
+def test_a_corpus_of_another_section_or_of_other_books_is_not_the_recipes(folder, corpus, capsys):
+    assert labels(folder, "export", "--out", str(folder / "one"), "--set", "corpus.min_chapter_chars=3") == 2
+    (folder / "book.txt").write_text(f"{BOOK}第二章 上山\n少年上山。\n", "utf-8")
+    assert labels(folder, "export", "--out", str(folder / "two")) == 2
+    assert capsys.readouterr().err.count("There is no corpus of this recipe") == 2
+
+
+def test_too_few_texts_in_common_are_told_when_they_are_handed_out_and_not_weeks_later(folder, corpus, capsys):
+    people = ("--annotator", "ann", "--annotator", "bo", "--annotator", "cy")
+    assert labels(folder, "export", "--sample", "12", *people, "--overlap", "0.5", "--out", str(folder / "few")) == 0
+    assert "no two annotators get more than 2 of them in common" in capsys.readouterr().out
+    assert labels(folder, "export", "--sample", "12", *people, "--overlap", "1", "--out", str(folder / "more")) == 0
+    assert "in common" not in capsys.readouterr().out
 
 
 def test_without_a_corpus_export_says_what_to_run(folder, capsys):

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 from label_files import annotation, choice, data, dumped, item, lines, task
 
-from novelray.corpus.labels import Known, attach, digest_of_files, labels_of, read_files
+from novelray.corpus.labels import Known, attach, check_label_files, digest_of_files, labels_of, read_files
 from novelray.corpus.labels import read as reading
 from novelray.corpus.labels.read import read_labels
 from novelray.errors import CorpusError
@@ -101,6 +101,18 @@ def test_labels_of_a_chapter_that_has_changed_are_not_used_and_it_is_said(sectio
     assert found.table.num_rows == 0
     assert [reason for _, reason in found.problems] == ["of a chapter that has changed since the export: not used"]
     assert attach(labels_of({"a.json": GOOD}, loose), [Known("0123456789ab:00000", "d0", 5000)]).by_chapter
+
+
+def test_past_the_recipes_share_of_label_files_set_aside_the_stage_stops_and_says_which(section):
+    good = {f"{who}.json": dumped([task(item(), "genre", annotation(who, choice("genre", "武侠")))]) for who in "abc"}
+    attached = attach(labels_of({**good, "torn.json": b"["}, section), [Known(item().chapter_id, "d0")])
+    assert (len(attached.quarantine), attached.files) == (1, 4)
+    check_label_files(attached, 0.25)
+    with pytest.raises(CorpusError, match=r"1 of 4 label files .* \(20%\): torn\.json: torn"):
+        check_label_files(attached, 0.2)
+    with pytest.raises(CorpusError, match="1 of 1 label files"):
+        check_label_files(attach(labels_of({"torn.json": b"["}, section), []), 1.0)
+    check_label_files(attach(labels_of({}, section), []), 0.0)
 
 
 def test_the_digest_of_label_files_is_their_content_wherever_they_lie():
