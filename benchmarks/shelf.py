@@ -44,17 +44,16 @@ class Novel:
 
 
 def read_novels(folder: Path) -> list[Novel]:
-    """Every text file below a folder, one edition of each novel."""
+    """Every text file below a folder, one edition of each novel; a chapter that a book has twice counts once."""
     from novelray.corpus.clean import clean
-    from novelray.corpus.read.encodings import decode
-    from novelray.corpus.read.gutenberg import strip_gutenberg
+    from novelray.corpus.read import read_book
     from novelray.corpus.split import split_book
 
     novels = []
     for path in sorted(folder.glob("*/*.txt")):
         if not path.stem.startswith(EDITIONS):
-            text, _ = clean(strip_gutenberg(decode(path.read_bytes()).text)[0])
-            bodies = [text[p.body : p.end].strip() for p in split_book(text, path.stem).chapters]
+            text, _ = clean(read_book(path.read_bytes(), path.stem).text)
+            bodies = dict.fromkeys(text[p.body : p.end].strip() for p in split_book(text, path.stem).chapters)
             letters = "".join(sorted(set(_LETTER.findall("".join(bodies))) - _MARKS))
             novels.append(Novel(path.stem, tuple(body for body in bodies if len(body) >= 200), letters))
     return novels

@@ -140,7 +140,7 @@ def _chapter(
 
 
 def _without_sentinels(text: str) -> str:
-    return _SENTINEL.sub("", text) if HEADING in text else text  # most texts have none, and to look is ten times as fast
+    return _SENTINEL.sub("", text) if HEADING in text else text  # to look is ten times as fast, and most have none
 
 
 def _book_id(sha256: str, member: str) -> str:

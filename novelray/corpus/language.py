@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE = 20_000
+SAMPLE = 8_000  # characters whose script is looked at
+LATIN_SAMPLE = 5_000  # characters whose words are counted
 _SCRIPTS: dict[str, tuple[tuple[int, int], ...]] = {  # ranges of code points
     "kana": ((0x3040, 0x30FF),),
     "hangul": ((0xAC00, 0xD7AF),),
@@ -58,7 +59,7 @@ def _script_counts(text: str) -> dict[str, int]:
 
 def _latin(text: str) -> str:
     # What Latin-1 lacks becomes "?", and that a blank: only the letters that these languages' words are made of count.
-    words = Counter(text.lower().encode("latin-1", "replace").translate(_WORDS_ONLY).split())
+    words = Counter(text[:LATIN_SAMPLE].lower().encode("latin-1", "replace").translate(_WORDS_ONLY).split())
     score = {name: sum(words[w] for w in function) for name, function in _FUNCTION_WORDS.items()}
     best = max(score, key=lambda name: score[name])
     return best if score[best] >= 0.05 * max(1, words.total()) else "und"

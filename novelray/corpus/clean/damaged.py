@@ -9,12 +9,14 @@ are usual in the rest of the book. A text whose question marks are ASCII has the
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
-_LOST = re.compile(
-    r"(?<=[^\x00-\x7f\s“‘「『])\?(?=[?\u0370-\uffef])"
-)  # for a character; at a sentence's end a quote follows
+import numpy as np
+
+from novelray.corpus.clean.alphabet import codes
+
+# For a character; at a sentence's end a quote follows. The sign comes first, so that the search runs at its speed.
+_LOST = re.compile(r"\?(?<=[^\x00-\x7f\s“‘「『]\?)(?=[?\u0370-\uffef])")
 _APART = 14  # characters between two of them, at most
 _FEWEST = 3  # of them in a run
 _USUAL = 3e-5  # share of a book's characters from which one is usual in it
@@ -42,8 +44,8 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _usual(text: str) -> set[str]:
-    least = max(2, _USUAL * len(text))
-    return {character for character, count in Counter(text).items() if count >= least} - {"?"}
+    counts = np.bincount(codes(text))
+    return {chr(code) for code in np.flatnonzero(counts >= max(2, _USUAL * len(text))).tolist()} - {"?"}
 
 
 def _is_damaged(part: str, usual: set[str]) -> bool:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-_UNIT = re.compile(r"[^。！？!?.\n]{0,400}(?:[。！？!?…]+[”’」』）\"']*|\.+[”\"')]*(?=\s|\Z)|\.)?|\n")
+_UNIT = re.compile(r"[^。！？!?.\n]{0,400}(?:[。！？!?…]+[”’」』）\"']*|\.+[”\"')]*(?=\s|\Z)|\.)?\n?")
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\xa0\xad\u2000-\u200f\u2028-\u202f\u205f-\u206f\ufeff\ue000]|[ \t\u3000]+(?=\n?\\Z)"
 )

@@ -20,7 +20,14 @@ _LEADS = frozenset(map(chr, range(0xC2, 0xF5))) | frozenset("‚Γв")  # what E
 _TRAILS = frozenset(map(chr, range(0x80, 0xC0))) | frozenset(bytes(range(0x80, 0xC0)).decode("cp1252", "ignore"))
 _WESTERN = re.compile(f"[{''.join(sorted(_LEADS))}][{''.join(sorted(_TRAILS))}ÄÇЂ]")
 _HIGH = frozenset(map(chr, range(0xA1, 0xFF)))
-_GBK_AS_LATIN = re.compile("[\xa1-\xfe]{4,}")
+_BYTES = {chr(b): b for b in range(0x80, 0xFF)} | {
+    c: b for b in range(0x80, 0xA0) if len(c := bytes([b]).decode("cp1252", "ignore")) == 1
+}
+_ANY = "".join(_BYTES)
+_GBK_AS_LATIN = re.compile(f"[\xa1-\xfe][{_ANY}]{{3}}")
+# As Latin-1, and as Windows-1252, where “ and … can be bytes too.
+_GBK_PAIRS = tuple(re.compile(f"(?:[{signs}][@-~{signs}])+") for signs in ("\x80-\xfe", _ANY))
+_COMMON = frozenset("第章回的一是不了在人有我他来來大上个個说說到这這那道子你之其与與，。！？、：“”「」")
 _UTF8_AS_GBK = frozenset("锛銆鈥")  # the first two bytes of ，！？ of 。「」 and of “”…, each pair read as one Hanzi
 _UTF8_SIGN = re.compile("[锛銆鈥]")
 _BLANKS = " \t\u3000"
@@ -106,18 +113,28 @@ def _from_gbk(line: str) -> str:
 
 
 def _from_latin(line: str) -> str:
-    return _GBK_AS_LATIN.sub(_pairs, line)
+    """Pairs of Western letters as GB18030, where nearly all of them are and give the Hanzi that texts are made of."""
+    for pairs in _GBK_PAIRS:
+        runs = pairs.findall(line)
+        found = "".join(map(_decoded, runs))
+        left = sum(map(_HIGH.__contains__, pairs.sub("", line)))
+        frequent = sum(map(_is_frequent, found)) >= 0.8 * (len(found) + left)
+        if sum(map(len, runs)) > 4 and frequent and not _COMMON.isdisjoint(found):
+            return pairs.sub(lambda m: _decoded(m.group()), line)
+    return line
 
 
-def _pairs(match: re.Match[str]) -> str:
-    """A run of Latin-1 letters as GB2312, where nearly all of it is frequent Hanzi (the rows 0xB0 to 0xD7)."""
-    data = match.group().encode("latin-1")
-    try:
-        decoded = data.decode("gb2312")
-    except UnicodeError:
-        return match.group()
-    frequent = sum(0xB0 <= first <= 0xD7 or 0xA1 <= first <= 0xA3 for first in data[::2])
-    return decoded if frequent >= 0.9 * len(decoded) else match.group()
+def _decoded(letters: str) -> str:
+    return bytes(_BYTES.get(c) or ord(c) for c in letters).decode("gb18030", "replace")
+
+
+@lru_cache(maxsize=20_000)
+def _is_frequent(character: str) -> bool:
+    """Whether a character is a sign, or a Hanzi of the first level of GB2312 or of Big5."""
+    for encoding, first, last in (("gb2312", 0xB0, 0xD7), ("gb2312", 0xA1, 0xA3), ("big5", 0xA4, 0xC6)):
+        if first <= character.encode(encoding, "ignore")[:1].rjust(1, b"\0")[0] <= last:
+            return True
+    return False
 
 
 # (whether the characters of a text allow it, the sign, the repair of a line that has the sign)

@@ -9,17 +9,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from novelray.corpus.clean.alphabet import is_hanzi
+from novelray.corpus.clean.alphabet import alphabet, is_hanzi
 
 _CONFIGURATION = {"simplified": "t2s", "traditional": "s2t"}
 _OWN_ENCODING = {"simplified": "gb2312", "traditional": "big5"}
+# What the phrase tables leave as it is in names and old words (楊聯陞, 束脩, 潭祉叶吉) does not show a text's script.
+_OF_BOTH = {"simplified": frozenset("釐剋脩昇祕谿氾扞陞蒐濛劄苧"), "traditional": frozenset("广恒叶")}
 
 
 def convert(text: str, script: str, letters: set[str]) -> tuple[str, int]:
     """The text in `script` (`simplified` or `traditional`), and how many characters are other ones than before."""
     if not any(is_foreign(c, script) for c in letters):
         return text, 0
-    converted = str(_converter(script).convert(text))
+    converted = str(converter(script).convert(text))
+    for c in alphabet(converted):
+        if is_foreign(c, script):  # left by a phrase; else the next conversion would find it
+            converted = converted.replace(c, str(converter(script).convert(c)))
     if len(converted) == len(text):
         changed = sum(a != b for a, b in zip(text, converted, strict=True)) if converted != text else 0
         return converted, changed
@@ -29,7 +34,11 @@ def convert(text: str, script: str, letters: set[str]) -> tuple[str, int]:
 @lru_cache(maxsize=20_000)
 def is_foreign(character: str, script: str) -> bool:
     """Whether a Hanzi is written in the other script only: it has another form here, and no place in the encoding."""
-    if not is_hanzi(character) or str(_converter(script).convert(character)) == character:
+    if (
+        not is_hanzi(character)
+        or character in _OF_BOTH[script]
+        or str(converter(script).convert(character)) == character
+    ):
         return False
     try:
         character.encode(_OWN_ENCODING[script])
@@ -39,7 +48,8 @@ def is_foreign(character: str, script: str) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _converter(script: str) -> Any:
+def converter(script: str) -> Any:
+    """OpenCC to `simplified` or `traditional` characters."""
     import opencc
 
     return opencc.OpenCC(_CONFIGURATION[script])

@@ -22,6 +22,8 @@ from novelray.corpus.dedup.plausible import check_plausible
 from novelray.corpus.dedup.standing import BookFacts, ranks, standings
 from novelray.recipe.dedup import DedupSection
 
+CROWD = 200  # chapters that one resembles, from which not all of them are known to resemble each other
+
 REMOVED = pa.schema(
     [
         pa.field("chapter_id", pa.string(), nullable=False),
@@ -62,8 +64,7 @@ def decide(keys: pa.Table, pairs: pa.Table, books: Sequence[BookFacts], section:
     family = common.families(len(names))
     ranked = standings(keys, names, book, family, links, books, section.script)
     best = ranks(ranked)
-    place = np.empty(len(book), np.int64)
-    place[np.lexsort((np.arange(len(book)), best[book]))] = np.arange(len(book))
+    place = _places(links, best[book])
     work = common.editions(len(names))
     fate = fate_of(links, digest, Rows(book, place, family[book], work[book]), section)
     gone = np.flatnonzero(fate.keeper != np.arange(len(book)))
@@ -77,6 +78,17 @@ def decide(keys: pa.Table, pairs: pa.Table, books: Sequence[BookFacts], section:
         group=groups_of(len(book), first, np.concatenate([links.outer[near], fate.keeper[gone]])),
         work=work,
     )
+
+
+def _places(links: Links, rank: I64) -> I64:
+    """Of each row, how many are preferred to it: those of better books, and of a crowd the one that most resemble.
+
+    In a crowd not every pair is known (pairs.py), so that only for that one's sake all others can go.
+    """
+    alike = np.bincount(links.inner, minlength=len(rank))
+    place = np.empty(len(rank), np.int64)
+    place[np.lexsort((np.arange(len(rank)), rank, np.where(alike > CROWD, -alike, 0)))] = np.arange(len(rank))
+    return place
 
 
 def books_of(keys: pa.Table) -> tuple[list[str], I64]:
@@ -110,6 +122,7 @@ def _links(pairs: pa.Table, digest: I64) -> Links:
         np.concatenate([a, b, one, other]),
         np.concatenate([b, a, other, one]),
         np.concatenate([a_in_b, b_in_a, same]),
+        np.concatenate([b_in_a, a_in_b, same]),
         np.concatenate([similarity, similarity, same]),
     )
 

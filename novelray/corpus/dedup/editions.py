@@ -11,25 +11,31 @@ from novelray.corpus.dedup.groups import I64, groups_of, runs_of
 
 COVERED = 0.5  # share of a chapter's grams found in another book from which the chapter counts as being there
 EDITION = 0.8  # share of a book's characters in such chapters from which the book is an edition or a part of the other
+PART = 0.5  # share of one of two chapters found in the other, from which they count as that, and not as one passage
 BOTH_WAYS = 0.5  # the same share of the larger book, from which they are editions of each other
 
 
 @dataclass(frozen=True)
 class Links:
-    """Chapters found in other chapters: row `inner` has `share` (0 to 1) of its grams in row `outer`."""
+    """Chapters found in other chapters: row `inner` has `share` (0 to 1) of its grams in row `outer`.
+
+    `back`: the share of the outer row's grams in the inner one.
+    """
 
     inner: I64
     outer: I64
     share: npt.NDArray[np.float64]
+    back: npt.NDArray[np.float64]
     similarity: npt.NDArray[np.float64]
 
     def between(self, stands: I64) -> Links:
         """The links between the rows that stand for others, none of them with itself."""
         inner, outer = stands[self.inner], stands[self.outer]
-        return Links(inner, outer, self.share, self.similarity).chosen(inner != outer)
+        return Links(inner, outer, self.share, self.back, self.similarity).chosen(inner != outer)
 
     def chosen(self, which: npt.NDArray) -> Links:
-        return Links(self.inner[which], self.outer[which], self.share[which], self.similarity[which])
+        columns = (self.inner, self.outer, self.share, self.back, self.similarity)
+        return Links(*(column[which] for column in columns))
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,12 @@ class Overlaps:
 
 
 def covered(links: Links, book: I64) -> tuple[I64, I64, npt.NDArray[np.float64]]:
-    """(row, other book, share): how much of a chapter stands in the chapters of another book, taken together."""
-    outside = book[links.inner] != book[links.outer]
-    rows, others, shares = links.inner[outside], book[links.outer[outside]], links.share[outside]
+    """(row, other book, share): how much of a chapter stands in the chapters of another book, taken together.
+
+    A passage that many chapters quote would add up to the whole of one, and counts only where it is most of one.
+    """
+    counts = (book[links.inner] != book[links.outer]) & (np.maximum(links.share, links.back) >= PART)
+    rows, others, shares = links.inner[counts], book[links.outer[counts]], links.share[counts]
     order = np.lexsort((others, rows))
     rows, others, shares = rows[order], others[order], shares[order]
     starts, _ = runs_of(rows * (int(book.max(initial=0)) + 1) + others)

@@ -12,11 +12,13 @@ from novelray.corpus.dedup.sketches import SKETCH
 from novelray.recipe.dedup import DedupSection
 
 KEY_COLUMNS = ["chapter_id", "book", "index", "digest", "chars", "script"]
+IN_ORDER = [("book", "ascending"), ("index", "ascending")]
 KEYS_SCHEMA = pa.schema([SKETCH.field(name) for name in KEY_COLUMNS])
 
 
 def find_pairs(sketches: pa.Table, section: DedupSection) -> tuple[pa.Table, pa.Table]:
     """Keys sorted by (book, index), and the PAIRS of their row numbers. All in this process's memory."""
+    sketches = sketches.sort_by(IN_ORDER)  # whatever the order of files: of a crowd not all pairs are looked at
     keys = sketches.select(KEY_COLUMNS)
     if not section.near or not len(sketches):
         return in_order(keys, PAIRS.empty_table())
@@ -30,7 +32,7 @@ def find_pairs(sketches: pa.Table, section: DedupSection) -> tuple[pa.Table, pa.
 
 def in_order(keys: pa.Table, pairs: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Keys sorted by (book, index) and the pairs with the row numbers that follow from it, sorted, a before b."""
-    order = pc.sort_indices(keys, sort_keys=[("book", "ascending"), ("index", "ascending")]).to_numpy()
+    order = pc.sort_indices(keys, sort_keys=IN_ORDER).to_numpy()
     place = np.empty(len(order), np.uint32)
     place[order] = np.arange(len(order), dtype=np.uint32)
     a, b = place[pairs.column("a").to_numpy()], place[pairs.column("b").to_numpy()]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from novelray.corpus.dedup.fold import U8, U16, fold, script_of
+from novelray.corpus.dedup.repeated import own_hashes
 
 if TYPE_CHECKING:
     from novelray.corpus.book import Chapter
@@ -54,8 +55,12 @@ class Sketch:
 
 
 def sketch_table(chapters: Sequence[Chapter]) -> pa.Table:
-    """One row of SKETCH per chapter."""
+    """One row of SKETCH per chapter of a book. Text that many of its chapters repeat is in none of the sketches."""
     found = [sketch(chapter.text) for chapter in chapters]
+    bounds = np.array([s.bound for s in found], np.uint64)
+    own = own_hashes([s.sample for s in found], bounds, lambda number: _hashes(chapters[number].text)[0])
+    for number, hashes in own.items():
+        found[number] = _smallest(hashes, found[number].gram)
     columns = {
         "chapter_id": [c.chapter_id for c in chapters],
         "book": [c.book for c in chapters],
@@ -72,10 +77,15 @@ def sketch_table(chapters: Sequence[Chapter]) -> pa.Table:
 
 def sketch(text: str) -> Sketch:
     """The sketch of one text; a text of fewer characters than one gram has an empty one, which matches nothing."""
+    return _smallest(*_hashes(text))
+
+
+def _hashes(text: str) -> tuple[U64, int]:
+    """The hash of each n-gram, in the order of the text, and n."""
     codes = fold(text)
     if 2 * int(np.count_nonzero(codes >= HANZI_FROM)) > len(codes):
-        return _smallest(_hanzi_hashes(codes), HANZI_GRAM)
-    return _smallest(_letter_hashes((codes ^ (codes >> np.uint16(8))).astype(np.uint8)), LETTER_GRAM)
+        return _hanzi_hashes(codes), HANZI_GRAM
+    return _letter_hashes((codes ^ (codes >> np.uint16(8))).astype(np.uint8)), LETTER_GRAM
 
 
 HANZI_FROM = np.uint16(0x2E80)

@@ -115,6 +115,8 @@ def _scripts(column: pa.ChunkedArray, chars: I64, book: I64, books: int) -> tupl
     """The script that most of each book, and most of all books, is written in; empty where there is none."""
     coded = column.combine_chunks().dictionary_encode()
     names = coded.dictionary.to_pylist()
+    if not names:
+        return [""] * books, ""
     written = np.zeros((books, len(names)), np.int64)
     np.add.at(written, (book, coded.indices.to_numpy()), np.where(np.array(names) == "", 0, 1)[coded.indices] * chars)
     total = written.sum(axis=0)

@@ -13,6 +13,7 @@ from novelray.corpus.split.repeats import Repeats
 SINGLY = 3  # errors of one kind that are told one by one; more of them become one line
 SHOWN = 3  # of these, how many are named
 LONGEST_NAME = 30
+LATE_CONFIDENCE = 0.8  # of numbers that begin late: the file may be a later volume, or its beginning is lost
 UNNUMBERED_CONFIDENCE = 0.7  # of a split by headings that have no numbers: nothing says whether one is missing
 
 
@@ -34,8 +35,10 @@ def numbering_errors(repeats: Repeats, empty: Sequence[str]) -> list[str]:
     lost = [link for link in wrong if link.value in link.mark.values]  # 第一二回 for 第一百零二回
     others = [link for link in wrong if link.value not in link.mark.values]
     found += _wrong(lost, "{} headings have lost a zero: ") + _wrong(others, "{} headings have a wrong number: ")
-    found += _several([title[:LONGEST_NAME] for title in repeats.twice], "stands twice", "stand twice")
-    found += [f"{title[:LONGEST_NAME]} stands again and again, as a running head does" for title in repeats.running]
+    found += _several([name(mark) for mark in repeats.twice], "stands twice", "stand twice")
+    found += [
+        f"{head} stands again and again, as a running head does" for head in dict.fromkeys(map(name, repeats.running))
+    ]
     return found + without_text
 
 
@@ -81,5 +84,5 @@ def _complete(choice: Choice) -> float:
     chain = choice.chain
     if choice.family.startswith(("heading", "listed", "capitals")):
         return UNNUMBERED_CONFIDENCE
-    expected = sum(b.value if b.restarted else max(1, b.value - a.last) for a, b in pairwise(chain))
-    return min(1.0, len(chain) / (max(1, chain[0].value) + expected))
+    expected = 1 + sum(b.value if b.restarted else max(1, b.value - a.last) for a, b in pairwise(chain))
+    return min(1.0, len(chain) / expected) * (1.0 if chain[0].value <= 1 else LATE_CONFIDENCE)

@@ -16,7 +16,7 @@ from novelray.corpus.split.special import is_the_end, special
 from novelray.corpus.split.western import numbered
 
 VOLUME_UNITS = "卷部集篇册冊"
-CHAPTER_UNITS = "章回节節话話折幕"
+CHAPTER_UNITS = "章回囘囬节節话話折幕"
 MOST_MARKS = 50_000  # no book has so many headings: a file with more of them is a table or a list of numbers
 LONGEST_HEADING = 60  # characters of a line that can still be a heading
 LONG_WEIGHT, MARKED_WEIGHT = 0.05, 0.8  # of a line too long for a heading; of a doubtful one that the format marks
@@ -56,12 +56,15 @@ class Mark:
 
 _RANGE = rf"(?:[ \t]*[-–—~～至到、,，和与與][ \t]*第?({HANZI_NUMBER}))?"
 _ZH = re.compile(
-    rf"(?:(?:正文|VIP[章卷]?节?)[{BLANKS}、:：]*)?"
+    rf"(?:(?:正文卷?|VIP[章卷]?节?)[{BLANKS}、:：]*)?"
     rf"(第[{BLANKS}]*({HANZI_NUMBER}){_RANGE}[{BLANKS}]*([{CHAPTER_UNITS}{VOLUME_UNITS}])(?![合课課]))(.*)"
 )
 _ZH_UNIT_FIRST = re.compile(rf"((卷)[之第]?({HANZI_NUMBER}))(?![{CHAPTER_UNITS}{VOLUME_UNITS}])(.*)")
-_ZH_INNER = re.compile(rf"(?<=[{BLANKS}:：·])(第[ \t]*({HANZI_NUMBER}){_RANGE}[ \t]*([{CHAPTER_UNITS}]))(.*)")
-_UNIT_PART = re.compile(rf"([上中下])([{VOLUME_UNITS}])([{BLANKS}:：·]+(.*))?")
+_INNER_AFTER = f"{BLANKS}:：·.,，、{CLOSING}）)"  # a chapter in its volume's line follows one of these, or the label
+_ZH_INNER = re.compile(
+    rf"(?:^|(?<=[{re.escape(_INNER_AFTER)}]))(第[ \t]*({HANZI_NUMBER}){_RANGE}[ \t]*([{CHAPTER_UNITS}]))(.*)"
+)
+_UNIT_PART = re.compile(rf"([上中下])([{VOLUME_UNITS}])((?:[{BLANKS}:：·]+|(?=第)).*)?")
 _LIST = re.compile(
     rf"([（(]?({HANZI_NUMBER})[）)]?)(?:[、.．:：][{BLANKS}]*(.{{0,30}})|[{BLANKS}]+([^{BLANKS}].{{0,20}}))?"
 )
@@ -95,9 +98,11 @@ def _marks(text: str, line: Line) -> Iterator[Mark]:
     elif is_the_end(line.text):
         yield Mark(line.start, line.end, "end", "end", (), 1.0, True, line.text)
     elif first.isascii() and (found := numbered(line.text)):
-        family, label, value, weight, rest = found
-        weight *= 1.0 if line.level else alone(text, line)
-        yield Mark(line.start, line.end, family, label, (value,), weight, True, line.text, bare=not rest)
+        weight = found.weight * (1.0 if line.level else alone(text, line))
+        yield Mark(
+            line.start, line.end, found.family, found.label, (found.number,), weight, True,
+            line.text[found.start :], volume=found.volume, bare=not found.title,
+        )  # fmt: skip
     elif mark := _list(text, line):
         yield mark
     elif line.level:
@@ -106,19 +111,27 @@ def _marks(text: str, line: Line) -> Iterator[Mark]:
 
 def _chinese(line: Line) -> Mark | None:
     match = _ZH.fullmatch(line.text)
-    if match is None:
-        if bare := _ZH_UNIT_FIRST.fullmatch(line.text):
-            return _zh_mark(line, "zh:卷N", bare[1], bare[3], None, bare[4])
-        if half := _UNIT_PART.fullmatch(line.text):
-            return _zh_mark(
-                line, f"zh:{half[2]}", half[1] + half[2], str("上中下".index(half[1]) + 1), None, half[3] or ""
-            )
+    if match and match[4] not in VOLUME_UNITS:
+        return _zh_mark(line, f"zh:{match[4]}", match[1], match[2], match[3], match[5])
+    if match:
+        return _within(line, match[1], match[5]) or _zh_mark(
+            line, f"zh:{match[4]}", match[1], match[2], match[3], match[5]
+        )
+    if bare := _ZH_UNIT_FIRST.fullmatch(line.text):
+        return _within(line, bare[1], bare[4]) or _zh_mark(line, "zh:卷N", bare[1], bare[3], None, bare[4])
+    if half := _UNIT_PART.fullmatch(line.text):
+        label, number, rest = half[1] + half[2], str("上中下".index(half[1]) + 1), half[3] or ""
+        return _within(line, label, rest) or _zh_mark(line, f"zh:{half[2]}", label, number, None, rest)
+    return None
+
+
+def _within(line: Line, volume: str, rest: str) -> Mark | None:
+    """The chapter that stands in its volume's line: 第一卷 少年 第三章 雪."""
+    inner = _ZH_INNER.search(rest)
+    if inner is None:
         return None
-    inner = _ZH_INNER.search(match[5]) if match[4] in VOLUME_UNITS else None
-    if inner:
-        volume = (match[1] + match[5][: inner.start()]).strip(BLANKS)
-        return replace(_zh_mark(line, f"zh:{inner[4]}", inner[1], inner[2], inner[3], inner[5]), volume=volume)
-    return _zh_mark(line, f"zh:{match[4]}", match[1], match[2], match[3], match[5])
+    volume = (volume + rest[: inner.start()]).strip(_INNER_AFTER)
+    return replace(_zh_mark(line, f"zh:{inner[4]}", inner[1], inner[2], inner[3], inner[5]), volume=volume)
 
 
 def _zh_mark(line: Line, family: str, label: str, number: str, last: str | None, rest: str) -> Mark:

@@ -89,8 +89,8 @@ def _extend(
         before = ends.get(value - step)
         if before is None or (not step and before.link.mark.part in ("", mark.part)):
             continue
-        score = before.score + weight - min(GAP_COST * max(0, step - 1), MOST_GAP_COST) - _crowding(before, mark, text)
-        if score > best.score:
+        score = before.score + weight - min(GAP_COST * max(0, step - 1), MOST_GAP_COST)
+        if score > best.score and (score := score - _crowding(before, mark, text)) > best.score:
             best = _State(score, Link(mark, value), before)
     if top is not None and value <= 1:
         # A volume's chapters are numbered anew; so are the chapters after a book's letters.

@@ -17,12 +17,15 @@ RUNNING_HEAD = 3  # times a number stands again in its own chapter, from which i
 
 @dataclass
 class Repeats:
-    """The chain with the headings taken in; `doubled`: first ones of headings that stand twice; what was found."""
+    """The chain with the headings taken in; `doubled`: all but the last of headings that stand right below each other.
+
+    `twice`, `running`: headings whose number stands there before, and those that a page's head repeats.
+    """
 
     chain: list[Link]
     doubled: list[Mark] = field(default_factory=list)
-    twice: list[str] = field(default_factory=list)
-    running: list[str] = field(default_factory=list)
+    twice: list[Mark] = field(default_factory=list)
+    running: list[Mark] = field(default_factory=list)
 
 
 def with_repeats(choice: Choice, marks: Sequence[Mark], text: str) -> Repeats:
@@ -39,36 +42,42 @@ def with_repeats(choice: Choice, marks: Sequence[Mark], text: str) -> Repeats:
     for place in sorted(groups, reverse=True):  # from the back: places before stay true
         near = [mark.values[0] for at in (place - 1, place, place + 1) for mark in groups.get(at, ())]
         numbers = Counter(near)
-        for mark in reversed(groups[place]):
+        for mark in groups[place]:
             if numbers[mark.values[0]] < RUNNING_HEAD:
-                _take(found, mark, place, least, text)
+                place += _take(found, mark, place, least, text)
             else:
-                found.running.append(mark.title)
-    found.twice.reverse()
-    found.running = list(dict.fromkeys(reversed(found.running)))
+                found.running.append(mark)
+    found.twice.sort(key=lambda mark: mark.start)
+    found.running.sort(key=lambda mark: mark.start)
     return found
 
 
-def _take(found: Repeats, mark: Mark, place: int, least: float, text: str) -> None:
+def _take(found: Repeats, mark: Mark, place: int, least: float, text: str) -> int:
+    """Take in a heading that stands before `place` in the chain; how many links came in there."""
     chain = found.chain
     before = chain[place - 1] if place else None
     after = chain[place] if place < len(chain) else None
     if before is not None and mark.label == "roman" != before.mark.label:
-        return  # sections of a chapter
+        return 0  # sections of a chapter
     ahead = body_size(text, before.mark.end, mark.start) if before else 0.0
     below = body_size(text, mark.end, after.mark.start if after else len(text))
+    value: int | None = None  # of a chapter of its own
     if after is not None and mark.values[0] == after.value:
-        found.twice.append(mark.title)
+        found.twice.append(mark)
         if below < least:
             found.doubled.append(mark)
         elif ahead >= least:
-            chain.insert(place, Link(mark, after.value))
+            value = after.value
     elif before is not None and mark.values[0] == before.value:
-        found.twice.append(mark.title)
+        found.twice.append(mark)
         if ahead < least:
             found.doubled.append(before.mark)
             chain[place - 1] = replace(before, mark=mark)
         elif below >= least:
-            chain.insert(place, Link(mark, before.value))
+            value = before.value
     elif before and after and not after.restarted and after.value - before.last == 2 and min(ahead, below) >= least:
-        chain.insert(place, Link(mark, before.last + 1))
+        value = before.last + 1
+    if value is None:
+        return 0
+    chain.insert(place, Link(mark, value))
+    return 1

@@ -22,7 +22,7 @@ NOTE_WORDS = _words(
 _ANNOUNCING = _words("请假 請假 推荐 新书 关于 求 跪求 单章 停更 断更 感言 致 写在 月末 年终")
 APPENDICES = ("附录", "附錄", "appendix")
 
-STORY_ENGLISH = ("prologue", "epilogue", "interlude")
+STORY_ENGLISH = ("prologue", "epilogue", "interlude", "side story", "bonus chapter", "extra chapter")
 NOTE_ENGLISH = (
     "preface", "foreword", "afterword", "introduction", "appendix", "acknowledgments", "acknowledgements",
     "author's note", "editor's note", "translator's note", "publisher's note", "transcriber's note",
@@ -52,7 +52,8 @@ _ZH_NOTE = re.compile(
     rf"([.:：、 \t\u3000—-]*)(.*)"
 )
 _EN = re.compile(
-    r"((?i:(prologue|epilogue|interlude)|preface|foreword|afterword|introduction|appendix|acknowledge?ments|"
+    rf"((?i:({'|'.join(STORY_ENGLISH)})(?:[ \t]+[0-9]{{1,3}})?|"
+    r"preface|foreword|afterword|introduction|appendix|acknowledge?ments|"
     r"(?:(?:an? |the )?(?:author|editor|translator|publisher|transcriber)(?:['’]?s['’]?)? notes?)|about the author|"
     r"footnotes|endnotes))\b([.:\s—–-]*)(.*)"
 )  # fmt: skip

@@ -8,13 +8,14 @@ import pytest
 
 from novelray.corpus.dedup import BookFacts, BookPair, decide
 from novelray.corpus.dedup.compare import PAIRS
+from novelray.corpus.dedup.decide import CROWD
 from novelray.corpus.dedup.find import KEYS_SCHEMA
 from novelray.errors import CorpusError
 from novelray.recipe.dedup import DedupSection
 
 
 class _Shelf:
-    """Books of chapters by content: chapters with the same letter are alike, and the same text where both are capital."""
+    """Books of chapters by content: those with the same letter are alike, and the same text where both are capital."""
 
     def __init__(self, chars=1_000, script="", **books):
         self.books = dict(sorted(books.items()))
@@ -157,9 +158,9 @@ def test_equal_chapters_go_for_the_best_of_them_or_for_what_that_one_goes_for():
 
 def test_chapters_without_any_text_are_no_copies_of_each_other():
     keys = pa.table(
-        {"chapter_id": ["a", "b"], "book": ["x", "x"], "index": [0, 1], "digest": ["", ""], "chars": [0, 0], "script": ["", ""]},
+        [["a", "b"], ["x", "x"], [0, 1], ["", ""], [0, 0], ["", ""]],
         schema=KEYS_SCHEMA,
-    )  # fmt: skip
+    )
     assert decide(keys, PAIRS.empty_table(), [], DedupSection()).keep.all()
 
 
@@ -174,7 +175,8 @@ def test_a_pass_in_which_everything_resembles_everything_is_refused():
     with pytest.raises(CorpusError, match=r"17 of 18 chapters \(94%\)") as error:
         shelf.decide()
     assert "corpus.dedup.max_share" in error.value.message
-    assert "'one'" in error.value.message
+    assert "6 of them are in 'three' and resemble 1 in 'one'" in error.value.message
+    assert "corpus.dedup.threshold" in error.value.hint
 
 
 def test_one_text_in_many_files_is_refused():
@@ -192,6 +194,14 @@ def test_the_share_that_may_go_is_the_recipes():
     assert len(shelf.decide(max_share=0.2)) == 1
     with pytest.raises(CorpusError, match="1 of 9"):
         shelf.decide(max_share=0.1)
+
+
+def test_of_a_crowd_the_one_that_all_resemble_is_kept():
+    shelf = _Shelf(**{f"file{i:03d}": "a" for i in range(CROWD + 2)}, other="vwxyz")
+    for i in range(CROWD + 1):  # the others are not known to resemble each other
+        shelf.alike(("file000", 0), (f"file{i + 1:03d}", 0), 0.6, 0.7, 0.7)
+    gone = shelf.decide(BookFacts("file007", curated=True), max_share=1.0)
+    assert gone == {f"file{i + 1:03d}:0": ("file000:0", "edition") for i in range(CROWD + 1)}
 
 
 def test_the_decision_is_the_same_every_time():

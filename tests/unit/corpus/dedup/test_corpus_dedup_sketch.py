@@ -1,4 +1,4 @@
-"""What a sketch promises: script, case and marks do not matter, the estimate is near the truth, nothing matches nothing."""
+"""What a sketch promises: script, case and marks do not matter, estimates are near the truth, emptiness has no copy."""
 
 from __future__ import annotations
 

@@ -170,6 +170,14 @@ LINES = st.sampled_from(
         "次日，" + BODY.strip(),
         BODY.strip(),
         PROSE.strip(),
+        "第三章",
+        "卷一 第三章 雪",
+        "第一卷第2章",
+        "上部 第一章",
+        "[卷二]第1章",
+        "Vol. 1 Ch. 2: Home",
+        "Book II, Chapter 3",
+        "Side Story 1",
         "第五回" + BODY.strip() + "第六回" + BODY.strip(),
     ]
 )

@@ -53,6 +53,12 @@ def book(novels):
 
 
 @pytest.mark.novels
+def test_no_real_book_is_left_out(novels):
+    found = {f"{path.parent.name}/{path.name}" for path in novels.glob("*/*.*")}
+    assert set(REAL) == found
+
+
+@pytest.mark.novels
 @pytest.mark.parametrize("name", REAL)
 def test_real_books_have_their_chapters(book, name):
     text, split = book(name)
