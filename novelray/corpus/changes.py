@@ -9,11 +9,12 @@ from pathlib import Path
 from novelray.corpus.book import BookReport
 from novelray.corpus.clean import clean
 from novelray.corpus.clean.difference import difference
-from novelray.corpus.privacy import protect
+from novelray.corpus.privacy import people_of, protect, protect_notes
 from novelray.corpus.read import Unreadable, read_books
 from novelray.corpus.shelf import Book, Shelf
 from novelray.errors import CorpusError
 from novelray.recipe.corpus import CorpusSection
+from novelray.recipe.privacy import PrivacySection
 
 LARGEST = 20_000_000  # bytes of a file that is read again for the sake of examples
 UNSEEN = frozenset(
@@ -47,17 +48,22 @@ def chosen(shelf: Shelf, pattern: str) -> list[Book]:
     return named
 
 
-def changes_of(path: Path, book: Book, section: CorpusSection, masked: bool = False) -> Iterator[str]:
+def changes_of(path: Path, book: Book, section: CorpusSection, masked: bool = False, key: int = 0) -> Iterator[str]:
     """Lines of a unified diff of what cleaning and `section.privacy` do to the books in a file.
 
-    `masked`: both sides have personal data masked, whatever the recipe says. Raises CorpusError when the file cannot be
-    read.
+    `masked`: both sides have personal data masked, whatever the recipe says. `key`: of the pseudonyms. Raises
+    CorpusError when the file cannot be read.
     """
     hide = section.privacy.model_copy(update={"data": "mask"})
     try:
         for text in read_books(path, book.file, book.meta, section.read):
-            before = protect(text.text, hide)[0] if masked else text.text
-            after, _ = protect(clean(before, section.clean)[0], section.privacy)
+            people = people_of(text.meta)
+            before = _protected(text.text, people, hide, key) if masked else text.text
+            after = _protected(clean(before, section.clean)[0], people, section.privacy, key)
             yield from difference(before, after, f"{book.file}/{text.member}" if text.member else book.file)
     except Unreadable as error:
         raise CorpusError(f"{book.file} cannot be read: {error.reason}.", "Mend the file, or leave it out.") from None
+
+
+def _protected(text: str, people: Sequence[str], section: PrivacySection, key: int) -> str:
+    return protect_notes(protect(text, section)[0], people, section, key)[0]

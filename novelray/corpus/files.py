@@ -107,7 +107,7 @@ class FilePlan:
 
 
 def plan_files(folder: str, groups: Iterable[Chosen]) -> list[FilePlan]:
-    """Divide row groups, given in order, among files of about FILE_CHARS. Groups with nothing to keep are passed over."""
+    """Divide row groups, given in order, among files of about FILE_CHARS; one with nothing to keep is passed over."""
     files: list[list[Chosen]] = []
     size = FILE_CHARS
     for group in groups:

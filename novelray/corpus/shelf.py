@@ -1,7 +1,7 @@
 """The shelf: which files are the corpus's books, what each is called, and the digest of what is in it.
 
-Books are known by their file's stem and by the SHA-256 of their bytes; where the files lie does not count. What is known
-of a book besides its text comes from the recipe, else from a side file in its folder, else from the book itself.
+Books are known by their file's stem and by the SHA-256 of their bytes; where the files lie does not count. What is
+known of a book besides its text comes from the recipe, else from a side file in its folder, else from the book itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,7 +35,7 @@ class Book:
     sha256: str = ""
     size: int = 0
     problem: str = ""
-    meta: BookMeta = BookMeta()
+    meta: BookMeta = field(default_factory=BookMeta)
 
     @property
     def file(self) -> str:
@@ -49,7 +49,7 @@ class Book:
 
     def known(self) -> dict[str, Any]:
         """What is known of the book besides its text, as JSON."""
-        return {field: value for field, value in asdict(self.meta).items() if value not in ("", None)}
+        return {name: value for name, value in asdict(self.meta).items() if value not in ("", None)}
 
     @classmethod
     def of_json(cls, data: dict[str, Any]) -> Book:

@@ -18,7 +18,7 @@ from novelray.corpus.book import BookReport, Chapter, Origin, chapters_of, witho
 from novelray.corpus.clean.tables import table_digests
 from novelray.corpus.dedup import SKETCH, sketch_table
 from novelray.corpus.files import Group, PartWriter
-from novelray.corpus.privacy import protect_meta
+from novelray.corpus.privacy import people_of, protect_meta
 from novelray.corpus.quality import left_out, measure
 from novelray.corpus.read import BookMeta, BookText, Unreadable, read_books
 from novelray.corpus.report.passages import passages_of
@@ -75,7 +75,8 @@ def build_unit(path: Path, book: Book, section: CorpusSection, seed: int, out: P
             meta = protect_meta(text.meta, section.privacy, seed)
             name = _name(book, text, meta, {b.book for b in outcome.books})
             origin = Origin(name, book.file, book.sha256)
-            chapters, report = chapters_of(replace(text, meta=meta), origin, section)
+            people = people_of(text.meta)
+            chapters, report = chapters_of(replace(text, meta=meta), origin, section, people, seed)
             chapters, report = _measured(chapters, report, meta, section.quality, outcome)
             outcome.books.append(report)
             part.add(chapters)

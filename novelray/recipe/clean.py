@@ -19,8 +19,8 @@ class CleanSection(Section):
     """Repair lines that were decoded wrongly once (`â€œ` for “, `锛屾垜` for ，我)."""
 
     damaged: bool = True
-    """Take out sentences whose bytes were lost before the book came here (`都尉张辏??勘?灏倩に汀`): what they said cannot
-    be known again. The characters taken out are counted."""
+    """Take out sentences whose bytes were lost before the book came here (`都尉张辏??勘?灏倩に汀`): what they said
+    cannot be known again. The characters taken out are counted."""
 
     confusions: bool = True
     """Correct common wrong characters in Chinese phrases (按装 for 安装), from a table of our own."""

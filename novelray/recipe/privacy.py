@@ -20,5 +20,6 @@ class PrivacySection(Section):
     """With `data: drop`, a line of at most this many characters goes as a whole; of a longer one, the sentence goes."""
 
     people: Treatment = "keep"
-    """Names of real persons in metadata and notes (authors, translators, editors): `mask` gives each a pseudonym, the
-    same one in all books, `drop` takes the name out of the metadata and its line out of the notes."""
+    """Names of real persons (authors, translators, editors) in metadata and in notes, that is in bracketed or signed
+    remarks, footnotes and credits: `mask` gives each a pseudonym, the same one in all books, `drop` takes the name out
+    of the metadata and its line or bracket out of the text. Names of files stay as they are."""

@@ -20,7 +20,10 @@ _PLACES = (
     "推特|微博|抖音|小红书|小紅書|快手|陌陌|脸书|臉書|Twitter|twitter|Instagram|instagram|INS|ins|IG|Facebook|facebook"
 )
 _PLACES += "|Discord|discord|Signal|Weibo|weibo|TikTok"
-_WHAT = r"(?: ?(?:群聊|群|公众号|公眾號|号码|號碼|账号|賬號|帐号|帳號|号|號|ID|Id|id|[Hh]andle|[Uu]sername|[Nn]umber|[Aa]ccount|[Gg]roup))*"
+_WHAT = (
+    "(?: ?(?:群聊|群|公众号|公眾號|号码|號碼|账号|賬號|帐号|帳號|号|號"
+    "|ID|Id|id|[Hh]andle|[Uu]sername|[Nn]umber|[Aa]ccount|[Gg]roup))*"
+)
 _LINK = r"(?P<link> ?(?:\((?:同号|同號)\))? ?(?:[:：=]|就是|是|为|為|叫|is|was| at )? ?)[\"“「『【\[(（]?"
 _DIGITS = r"(?:\+?[1-9]\d{0,3}(?:[ -]?\d{2,4}){1,4}|[1-9]\d{4,14})(?!\d)"
 _MIXED = r"(?=[A-Za-z0-9.-]{0,30}[\d_])[A-Za-z][A-Za-z0-9_.-]{3,30}[A-Za-z0-9_]"  # with a digit or _: not a word

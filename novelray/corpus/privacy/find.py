@@ -5,6 +5,7 @@ Nothing here uses `\\b`: next to Hanzi it never matches (电话13812345678给我
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ _HALF_WIDTH = {**{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}, 0x3000
 _HALF_WIDTH |= dict.fromkeys((0x2012, 0x2013, 0x2212), 0x2D)
 for _mark in "，！？；（）：":  # these stay: they end what Latin punctuation could belong to
     del _HALF_WIDTH[ord(_mark)]
+
+# Some books have this for their full stop: after Hanzi it is no point in a number or an address.
+_STOP = re.compile("(?<=[\u3400-\u9fff”’」』）])．")
 
 Detector = Callable[[str], Iterator[tuple[int, int]]]
 
@@ -47,7 +51,7 @@ def find(text: str) -> list[Finding]:
     """All findings in order, none overlapping another."""
     found: list[Finding] = []
     for start, end in windows(text):
-        part = text[start:end].translate(_HALF_WIDTH)
+        part = _STOP.sub("。", text[start:end]).translate(_HALF_WIDTH)
         taken: list[Finding] = []
         for kind, detect in _DETECTORS:
             for a, b in detect(part):

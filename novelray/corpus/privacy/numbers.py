@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 Span = tuple[int, int]
 
-_ID_18 = re.compile(r"(?<![\dA-Za-z])[1-9]\d{5}[ -]?(?:18|19|20)\d{2}[ -]?\d{4}[ -]?\d{3}[\dXx](?!\d)")
+# Looked ahead for, so that a number right before it (in 2019 110101…) does not hide it.
+_ID_18 = re.compile(r"(?<![\dA-Za-z])(?=(?P<number>[1-9](?:[ -]?\d){16}[ -]?[\dXx])(?![\dA-Za-z]))")
 _ID_15 = re.compile(r"(?<![\d.])[1-9]\d{5}[ -]?\d{6}[ -]?\d{3}(?![\d.]\d|\d)")
 _ID_HONG_KONG = re.compile(r"(?<![A-Za-z])[A-Z]{1,2}\d{6} ?[(（][0-9A][)）]")
 _ID_TAIWAN = re.compile(r"(?<![A-Za-z])[A-Z][1289]\d{8}(?!\d)")
 _ID_US = re.compile(r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])")
-_PROVINCES = frozenset(
-    ["11", "12", "13", "14", "15", "21", "22", "23", "31", "32", "33", "34", "35", "36", "37", "41", "42", "43", "44", "45", "46", "50", "51", "52", "53", "54", "61", "62", "63", "64", "65", "71", "81", "82", "83"]
-)
+_REGIONS = {1: "12345", 2: "123", 3: "1234567", 4: "123456", 5: "01234", 6: "12345", 7: "1", 8: "123"}
+_PROVINCES = frozenset(f"{region}{province}" for region, provinces in _REGIONS.items() for province in provinces)
 _TAIWAN_LETTERS = dict(zip("ABCDEFGHJKLMNPQRSTUVXYWZIO", range(10, 36), strict=True))
 
 _PASSPORT = re.compile(
@@ -33,7 +33,7 @@ _CARD_CONTEXT = re.compile(
     r"(?:卡|账号|賬號|帐号|帳號|账户|賬戶|帐户|帳戶|银行|銀行|汇款|匯款|转账|轉賬|打款|银联|銀聯|支付|"
     r"[Cc]ard|CARD|[Vv]isa|VISA|[Mm]aster|[Aa]ccount|[Aa]mex|[Bb]ank)[^\d\n]{0,16}\Z"
 )
-_COUNTED = re.compile(r"元|块|塊|万|萬|亿|億|%|美金|美元")
+_COUNTED = re.compile("[万萬亿億]?(?:元|块|塊|两|兩|%|美金|美元)")
 
 _IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d]|\.\d)")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![0-9A-Za-z:])")
@@ -47,7 +47,8 @@ def counted(text: str, start: int, end: int) -> bool:
 
 def id_numbers(text: str) -> Iterator[Span]:
     """Identity numbers of the PRC (18 digits by checksum, 15 by date and province), Hong Kong, Taiwan and the US."""
-    checks = ((_ID_18, _is_prc_18), (_ID_15, _is_prc_15), (_ID_HONG_KONG, _is_hong_kong), (_ID_TAIWAN, _is_taiwan))
+    yield from (m.span("number") for m in _ID_18.finditer(text) if _is_prc_18(m["number"]))
+    checks = ((_ID_15, _is_prc_15), (_ID_HONG_KONG, _is_hong_kong), (_ID_TAIWAN, _is_taiwan))
     for pattern, valid in checks:
         yield from (m.span() for m in pattern.finditer(text) if valid(m.group()))
     yield from (m.span() for m in _ID_US.finditer(text))
@@ -94,14 +95,19 @@ def passports(text: str) -> Iterator[Span]:
 
 
 def bank_cards(text: str) -> Iterator[Span]:
-    """Card numbers by Luhn's checksum and the issuer's range, where they are grouped or the context is a card's."""
+    """Card numbers by Luhn's checksum and the issuer's range; of the range no more is asked where a card is spoken of.
+
+    A number of another length than a card mostly has (16 and 19 digits) needs the context, or groups.
+    """
     for match in _CARD_GROUPED.finditer(text):
         digits = re.sub("[ -]", "", match.group())
         if _luhn(digits) and _has_issuer(digits):
             yield match.span()
     for match in _CARD_PLAIN.finditer(text):
-        context = _CARD_CONTEXT.search(text, max(0, match.start() - 24), match.start())
-        if context and _luhn(match.group()) and not counted(text, *match.span()):
+        number = match.group()
+        context = len(number) > 14 and _CARD_CONTEXT.search(text, max(0, match.start() - 24), match.start())
+        shown = context or (len(number) in (16, 19) and _has_issuer(number))
+        if shown and _luhn(number) and not counted(text, *match.span()):
             yield match.span()
 
 

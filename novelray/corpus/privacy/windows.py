@@ -16,11 +16,16 @@ from novelray.corpus.clean.alphabet import SIZE, codes
 
 REACH = 100  # characters before and after a place that belong to its window
 _BLOCK = 1 << 22
-_DIGIT, _SIGN, _NUMERAL, _UNIT, _MESSENGER = 1, 2, 3, 4, 5
+_DIGIT, _SIGN, _NUMERAL, _UNIT, _MESSENGER, _LINE, _COLON = range(1, 8)
 NUMERALS = "〇零○一二三四五六七八九十百幺"
 _UNITS = "号號弄栋棟幢室楼樓座院单單"
 _HOUSE_UNITS = "号號弄栋棟幢"
-_LATIN_MESSENGERS = ("eChat", "echat", "kype")
+_PAIRS = """
+微信 薇信 威信 飞信 飛信 V信 v信 VX Vx vx Ｖ信 ｖ信 ＶＸ ｖｘ 微博 抖音 红书 紅書 快手 陌陌 推特 脸书 臉書 扣扣
+企鹅 企鵝 电报 電報 纸飞 紙飛
+"""
+_NAMES = ("eChat", "echat", "ECHAT", "kype", "KYPE", "hatsApp", "hatsapp", "HATSAPP")
+_PAD = "\n\n\n"  # three characters after a place, or one before it, are always there
 
 Places = NDArray[np.intp]
 
@@ -40,17 +45,23 @@ def windows(text: str) -> Iterator[tuple[int, int]]:
 
 def _places(text: str) -> Iterator[int]:
     for start in range(0, len(text), _BLOCK):
-        points = codes(text[start : start + _BLOCK + REACH])  # what is cut by a block's end is seen in the next one too
+        # What is cut by a block's end is seen in the next one too.
+        points = codes(text[start : start + _BLOCK + REACH] + _PAD)  # before its first character stands its last
         classes = _classes()[points]
-        digits = np.flatnonzero(classes == _DIGIT)
+        marked = np.flatnonzero(classes)
+        of = classes[marked]
+        digits = marked[of == _DIGIT]
         places = [
-            np.flatnonzero(classes == _SIGN),
+            marked[of == _SIGN],
             _dense(digits, 7, 24),  # telephone, card and ID numbers, with their separators
             _dense(digits, 5, 4),  # five digits without a gap: a QQ number, a postcode
-            _dense(_dotted(digits, classes, points), 3, 8),  # an IP address
+            _dense(_joined(digits, ".．", classes, points), 3, 8),  # an IP address
+            _dense(_joined(digits, "-－–", classes, points), 2, 4),  # house, entrance and flat
             _before_unit(digits, classes, points),
-            _spoken(classes, points),
-            _messenger(classes, points),
+            _in_handle(digits, marked[of == _LINE], classes, points),
+            _colons(marked[of == _COLON], classes),
+            _spoken(marked[of == _NUMERAL], classes, points),
+            _messenger(marked[of == _MESSENGER], points),
         ]
         yield from (np.unique(np.concatenate(places)) + start).tolist()
 
@@ -63,7 +74,9 @@ def _classes() -> NDArray[np.uint8]:
         ("@＠#＃", _SIGN),
         (NUMERALS, _NUMERAL),
         (_UNITS, _UNIT),
-        ("微薇", _MESSENGER),
+        ("".join(pair[0] for pair in _PAIRS.split()), _MESSENGER),
+        ("_＿", _LINE),
+        (":：", _COLON),
     ):
         classes[[ord(c) for c in characters]] = name
     return classes
@@ -78,41 +91,63 @@ def _dense(digits: Places, count: int, span: int) -> Places:
     return dense
 
 
-def _dotted(digits: Places, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
-    """Digits before a full stop before a digit."""
-    near = digits[digits + 2 < len(points)]
-    dotted: Places = near[
-        ((points[near + 1] == ord(".")) | (points[near + 1] == ord("．"))) & (classes[near + 2] == _DIGIT)
-    ]
-    return dotted
+def _joined(digits: Places, signs: str, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
+    """Digits before one of the signs before a digit."""
+    sign = np.isin(points[digits + 1], [ord(c) for c in signs])
+    joined: Places = digits[sign & (classes[digits + 2] == _DIGIT)]
+    return joined
 
 
 def _before_unit(digits: Places, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
-    """Digits before the unit of an address (88号) or before a capitalised word (12 Baker Street)."""
-    near = digits[digits + 2 < len(points)]
-    capital = (points[near + 2] >= ord("A")) & (points[near + 2] <= ord("Z"))
-    before: Places = near[(classes[near + 1] == _UNIT) | ((points[near + 1] == ord(" ")) & capital)]
+    """Digits before the unit of an address (88号) or before a capitalised word (12 Baker Street, 221B Baker Street)."""
+    first, second, third = (points[digits + after] for after in (1, 2, 3))
+    house = (first == ord(" ")) & _capital(second)
+    lettered = _letter(first) & (second == ord(" ")) & _capital(third)
+    before: Places = digits[(classes[digits + 1] == _UNIT) | house | lettered]
     return before
 
 
-def _spoken(classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
+def _in_handle(digits: Places, low: Places, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
+    """Digits after a letter (lilei658), and a low line inside a word, as ids have them."""
+    low = low[_letter(points[low - 1]) & (_letter(points[low + 1]) | (classes[low + 1] == _DIGIT))]
+    handles: Places = np.concatenate([digits[_letter(points[digits - 1]) | (points[digits - 1] == ord("-"))], low])
+    return handles
+
+
+def _colons(at: Places, classes: NDArray[np.uint8]) -> Places:
+    """Two colons side by side: an IPv6 address."""
+    double: Places = at[classes[at + 1] == _COLON]
+    return double
+
+
+def _letter(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    return _capital(points) | _capital(points - 32)
+
+
+def _capital(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    capital: NDArray[np.bool_] = (points >= ord("A")) & (points <= ord("Z"))
+    return capital
+
+
+def _spoken(numerals: Places, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
     """Numbers written in Hanzi: eleven in a row, or before the unit of a house."""
-    numerals = np.flatnonzero(classes == _NUMERAL)
-    inside = numerals[numerals + 1 < len(points)]
-    inside = inside[classes[inside + 1] == _UNIT]
+    inside = numerals[classes[numerals + 1] == _UNIT]
     house = np.isin(points[inside + 1], [ord(c) for c in _HOUSE_UNITS])
     return np.concatenate([_dense(numerals, 11, 10), inside[house]])
 
 
-def _messenger(classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
-    at = np.flatnonzero(classes == _MESSENGER)
-    at = at[at + 1 < len(points)]
-    named: Places = at[points[at + 1] == ord("信")]
+def _messenger(at: Places, points: NDArray[np.uint32]) -> Places:
+    named: Places = at[np.isin(points[at].astype(np.uint64) * SIZE + points[at + 1], _pairs())]
     return named
 
 
+@lru_cache(maxsize=1)
+def _pairs() -> NDArray[np.uint64]:
+    return np.array([ord(pair[0]) * SIZE + ord(pair[1]) for pair in _PAIRS.split()], np.uint64)
+
+
 def _named(text: str) -> Iterator[int]:
-    for name in _LATIN_MESSENGERS:
+    for name in _NAMES:
         at = text.find(name)
         while at >= 0:
             yield at

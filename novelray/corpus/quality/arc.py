@@ -4,24 +4,27 @@ A book is seen through its chapters in order. Headings and chapter numbers are n
 
 - continuity: how far neighbouring chapters have more in common than chapters far apart. Where they do not (a
   collection, or chapters out of order) there is no thread that an arc could follow; scores marked * are cut by it.
-- setup: how early in the book that is first met which later chapters come back to;
+- setup: whether the opening introduces more than the other chapters do, and how early in the book that is first met
+  which later chapters come back to;
 - conflict: how much of the middle is tense, and how far it rises above the opening *;
 - climax: whether the tensest stretch of the later half outweighs that of the earlier half *;
-- resolution: whether the end winds up (words of closing, against the ends of the other chapters), brings little that is
-  new, comes back to the opening *, is calmer than the climax *, and, in a book whose chapters promise the next one,
-  does not. Setup and "little new" grow with the length of a text; the benchmark says how much hangs on that.
+- resolution: whether the end winds up (words of closing, against the ends of the other chapters), comes back to the
+  opening *, is calmer than the climax *, and, in a book whose chapters promise the next one, does not.
+
+"How early" grows with the length of a text, and nothing else does; it is an eighth of the total. A story of few
+chapters is seen through stretches of equal length in their place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from novelray.corpus.quality.features import Features
+from novelray.corpus.quality.features import Features, resampled
 
 POINTS = 40
 """Points of a book's curve of tension."""
@@ -38,10 +41,8 @@ FEWEST = 4
 USUAL_RATE = 10.0
 """Words of introducing or winding up per thousand at which a chapter has half the score."""
 
-SCORES = ("setup", "conflict", "climax", "resolution", "continuity", "total")
-
-MOST = 2048
-"""Chapters of longer books are joined with their neighbours until there are at most this many."""
+PARTS = ("setup", "conflict", "climax", "resolution")
+SCORES = (*PARTS, "continuity", "total")
 
 Vector = NDArray[np.float64]
 
@@ -64,70 +65,69 @@ class Arc:
 
 def book_arc(chapters: Sequence[Features]) -> Arc:
     """The arc of a book from its chapters in order, at least four."""
-    terms, sizes = _joined(chapters)
-    like = _likeness(terms)
+    like = _likeness(np.stack([c.terms for c in chapters]))
     curve = book_curve(chapters)
     continuity = _continuity(like)
     thread = min(1.0, continuity / THREAD)
-    arrivals, known = _arrivals(terms, sizes)
     parts = {
-        "setup": {"early": float(np.clip(1 - 2 * arrivals.mean(), 0, 1)) if arrivals.size else 0.0},
+        "setup": {"introduces": _standing([c.opening for c in chapters], 0), "early": _early(chapters)},
         "conflict": _conflict(curve, thread),
-        "climax": _climax(curve, thread),
-        "resolution": _resolution(like, curve, chapters, thread) | {"known": known},
+        "climax": {"late": thread * _late(curve)},
+        "resolution": _resolution(like, curve, chapters, thread),
     }
-    detail: dict[str, Any] = {f"{part}_{name}": round(v, 4) for part, d in parts.items() for name, v in d.items()}
-    detail["tension"] = [round(float(x), 5) for x in curve]
-    scores: dict[str, Any] = {part: round(float(np.mean(list(d.values()))), 4) for part, d in parts.items()}
-    total = round(float(np.mean(list(scores.values()))), 4)
-    return Arc(**scores, continuity=round(continuity, 4), total=total, detail=detail)
+    return _arc(parts, continuity, list(curve))
 
 
 def chapter_arc(chapter: Features) -> Arc:
-    """The arc inside one chapter, from its SEGMENTS stretches. A chapter of a novel need not have a whole one."""
+    """The arc inside one chapter, from its SEGMENTS points. A chapter of a novel need not have a whole one."""
     curve, quarter = chapter.tension, len(chapter.tension) // 4
-    late = _more(float(curve[len(curve) // 2 :].max()), float(curve[: len(curve) // 2].max()))
+    closing = chapter.closing / (chapter.closing + USUAL_RATE)
     parts = {
-        "setup": chapter.opening / (chapter.opening + USUAL_RATE),
-        "conflict": (_level(float(curve.mean())) + _more(float(curve[quarter:].mean()), float(curve[:quarter].mean())))
-        / 2,
-        "climax": late,
-        "resolution": 0.0 if chapter.hook else (chapter.closing / (chapter.closing + USUAL_RATE) + _calms(curve)) / 2,
+        "setup": {"introduces": chapter.opening / (chapter.opening + USUAL_RATE)},
+        "conflict": {
+            "level": _level(float(curve.mean())),
+            "rise": _more(float(curve[quarter:].mean()), float(curve[:quarter].mean())),
+        },
+        "climax": {"late": _late(curve)},
+        "resolution": {"closed": 0.0} if chapter.hook else {"closing": closing, "calms": _calms(curve)},
     }
-    total = float(np.mean(list(parts.values())))
-    return Arc(**{name: round(score, 4) for name, score in parts.items()}, continuity=1.0, total=round(total, 4))
+    return _arc(parts, 1.0, [])
 
 
-def story_arc(chapters: Sequence[Features]) -> Arc:
-    """The arc of a book of any length: of fewer than FEWEST chapters, the mean of the arcs inside them, by length."""
+def story_arc(chapters: Sequence[Features], pieces: Sequence[Features] = ()) -> Arc:
+    """The arc of a book of any length from its chapters, or where they are few from its `pieces`.
+
+    Without pieces, the mean of the arcs inside few chapters, by length.
+    """
     if len(chapters) >= FEWEST:
         return book_arc(chapters)
+    if len(pieces) >= FEWEST:
+        return book_arc(pieces)
     arcs, sizes = [chapter_arc(c) for c in chapters], [max(1, c.size) for c in chapters]
-    scores: dict[str, Any] = {
-        name: round(float(np.average([getattr(a, name) for a in arcs], weights=sizes)), 4) for name in SCORES
+    setup, conflict, climax, resolution, continuity, total = (
+        round(float(np.average([getattr(a, name) for a in arcs], weights=sizes)), 4) for name in SCORES
+    )
+    detail = arcs[0].detail if len(arcs) == 1 else {}
+    return Arc(setup, conflict, climax, resolution, continuity, total, detail)
+
+
+def _arc(parts: Mapping[str, Mapping[str, float]], continuity: float, curve: Sequence[float]) -> Arc:
+    scores = {part: round(float(np.mean(list(found.values()))), 4) for part, found in parts.items()}
+    detail: dict[str, Any] = {
+        f"{part}_{name}": round(v, 4) for part, found in parts.items() for name, v in found.items()
     }
-    return Arc(**scores, detail={"chapters": len(chapters)})
+    if len(curve):
+        detail["tension"] = [round(float(point), 5) for point in curve]
+    total = round(float(np.mean(list(scores.values()))), 4)
+    return Arc(
+        scores["setup"], scores["conflict"], scores["climax"], scores["resolution"], round(continuity, 4), total, detail
+    )
 
 
 def book_curve(chapters: Sequence[Features]) -> Vector:
     """Tension along the book, POINTS of equal length, each smoothed with its neighbours."""
-    values = np.concatenate([c.tension for c in chapters])
-    widths = np.repeat([max(1, c.size) / len(c.tension) for c in chapters], len(chapters[0].tension))
-    ends = np.cumsum(widths)
-    sums = np.concatenate([[0.0], np.cumsum(values * widths)])
-    edges = np.linspace(0, ends[-1], POINTS + 1)
-    points = np.diff(np.interp(edges, np.concatenate([[0.0], ends]), sums)) / (ends[-1] / POINTS)
-    padded = np.pad(points, 1, mode="edge")
+    padded = np.pad(resampled(chapters, POINTS), 1, mode="edge")
     return np.asarray((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4)
-
-
-def _joined(chapters: Sequence[Features]) -> tuple[NDArray, Vector]:
-    """(chapters, terms) counts and sizes."""
-    terms = np.stack([c.terms for c in chapters])
-    sizes = np.array([max(1, c.size) for c in chapters], np.float64)
-    group = -(-len(chapters) // MOST)
-    starts = np.arange(0, len(chapters), group)
-    return (terms, sizes) if group == 1 else (np.add.reduceat(terms, starts), np.add.reduceat(sizes, starts))
 
 
 def _likeness(terms: NDArray) -> NDArray[np.float32]:
@@ -154,19 +154,12 @@ def _continuity(like: NDArray[np.float32]) -> float:
     return float(np.clip(2 * above.mean() - 1 - CHANCE / np.sqrt(n - 1), 0, 1))
 
 
-def _arrivals(terms: NDArray, sizes: Vector) -> tuple[Vector, float]:
-    """Where in the book, from 0 to 1, each term that comes back is first met; and how little is new at the end.
-
-    The second: 1 less the rate of new terms in the last tenth of the book, as a share of their rate in the whole book.
-    """
-    there = terms > 0
-    spread = there.sum(0)
-    ends = np.cumsum(sizes) / sizes.sum()
-    first = (ends - sizes / sizes.sum() / 2)[there[:, spread > 0].argmax(0)]
-    edge = max(1, round(len(terms) / 10))
-    last = ends[-edge - 1]
-    new = float(np.mean(first > last)) / (1 - last)
-    return np.asarray(first[spread[spread > 0] >= 2]), float(np.clip(1 - new, 0, 1))
+def _early(chapters: Sequence[Features]) -> float:
+    """How early terms are first met that come back: 1 for all in the first chapter, 0 for the middle of the book."""
+    terms, sizes = np.stack([c.terms for c in chapters]) > 0, np.array([max(1, c.size) for c in chapters], np.float64)
+    middles = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
+    back = terms.sum(0) >= 2
+    return float(np.clip(1 - 2 * middles[terms[:, back].argmax(0)].mean(), 0, 1)) if back.any() else 0.0
 
 
 def _conflict(curve: Vector, thread: float) -> dict[str, float]:
@@ -174,9 +167,9 @@ def _conflict(curve: Vector, thread: float) -> dict[str, float]:
     return {"level": _level(float(middle.mean())), "rise": thread * _more(float(middle.mean()), float(opening.mean()))}
 
 
-def _climax(curve: Vector, thread: float) -> dict[str, float]:
-    half = POINTS // 2
-    return {"late": thread * _more(float(curve[half:].max()), float(curve[:half].max()))}
+def _late(curve: Vector) -> float:
+    half = len(curve) // 2
+    return _more(float(curve[half:].max()), float(curve[:half].max()))
 
 
 def _resolution(

@@ -45,4 +45,4 @@ def genre_of(stated: str, texts: Sequence[str], language: str) -> Genre:
 def _score(read: str, listed: Sequence[str], words: Counter[bytes] | None) -> float:
     """How often a genre's words occur, the square root of each, so that no single word decides."""
     counts = [read.count(word) for word in listed] if words is None else [words[word.encode()] for word in listed]
-    return float(sum(np.sqrt(counts))) / len(listed) ** 0.5
+    return float(np.sqrt(counts).sum() / len(listed) ** 0.5)

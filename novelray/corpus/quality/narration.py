@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from novelray.corpus.quality import words as w
+from novelray.corpus.quality.people import HE, SHE, both_cases, minds
 
 SAMPLE = {"zh": 5_000, "en": 10_000}
 """Characters of a chapter that are read: of a longer one its opening, middle and end, a third each."""
@@ -25,46 +26,12 @@ _UNMARKED = re.compile(r"[道曰說说云問问答叫喊][：:][^。！？!?\n]{
 _QUOTE_MARKS = re.compile(r"[“「\"]")
 
 
-def _both_cases(words: str) -> frozenset[bytes]:
-    return frozenset(f"{words} {words.title()} {words.upper()}".encode().split())
-
-
-_EN_I = _both_cases("i my me mine myself we our us")
-_EN_YOU = _both_cases("you your yours yourself")
-_EN_HE = _both_cases("he his him himself")
-_EN_SHE = _both_cases("she her hers herself")
-_EN_MIND = frozenset(word.encode() for word in w.EN_MENTAL)
-_EN_BETWEEN = frozenset(b"had could did was not never always still only now then also have".split())
+_EN_I = both_cases("i me myself we us")  # not "my": who tells of "my brother" need not be in the story
+_EN_YOU = both_cases("you your yours yourself")
 _CASED = bytes(c if chr(c).isalpha() else 32 for c in range(256))
 _ZH_MINDS = re.compile(f"(?:{'|'.join(sorted(w.ZH_MENTAL, key=len, reverse=True))})")
 _ZH_CLAUSE = re.compile(r"[，。！？；：、…\s”」』]")
 _ZH_SURNAMES = frozenset(w.ZH_SURNAMES)
-_NO_NAMES = frozenset(
-    [
-        "The",
-        "And",
-        "But",
-        "Then",
-        "There",
-        "It",
-        "This",
-        "That",
-        "These",
-        "Those",
-        "When",
-        "While",
-        "If",
-        "So",
-        "For",
-        "At",
-        "In",
-        "On",
-        "One",
-        "Nobody",
-    ]
-)
-
-
 LEAST_TOLD = 0.3
 """Share of a text outside quotation marks below which someone in the story is taken for its teller."""
 
@@ -125,26 +92,10 @@ def _english(told: str) -> Narration:
     counts = Counter(words)
     units, lower = max(1, len(words)), told.lower().replace("\n", " ")
     return Narration(
-        units, _share(counts, _EN_I, units), _share(counts, _EN_YOU, units), _share(counts, _EN_HE, units),
-        _share(counts, _EN_SHE, units), sum(lower.count(phrase) for phrase in w.EN_INTRUSION), False,
-        _english_minds(words),
+        units, _share(counts, _EN_I, units), _share(counts, _EN_YOU, units), _share(counts, HE, units),
+        _share(counts, SHE, units), sum(lower.count(phrase) for phrase in w.EN_INTRUSION), False,
+        minds(words),
     )  # fmt: skip
-
-
-def _english_minds(words: list[bytes]) -> Counter[str]:
-    """The subject of a verb of inner life: he, she or a name just before it, but for adverbs and auxiliaries."""
-    found: Counter[str] = Counter()
-    for place in [n for n, word in enumerate(words) if word in _EN_MIND]:
-        for back in range(place - 1, max(-1, place - 4), -1):
-            word = words[back]
-            if word.lower() in (b"he", b"she"):
-                found[word.lower().decode()] += 1
-            elif word in _EN_BETWEEN or word.endswith(b"ly"):
-                continue
-            elif word.istitle() and len(word) > 2 and word.decode("latin-1") not in _NO_NAMES:
-                found[word.decode("latin-1")] += 1
-            break
-    return found
 
 
 def _share(words: Counter[bytes], of: frozenset[bytes], units: int) -> float:

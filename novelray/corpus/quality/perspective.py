@@ -17,7 +17,7 @@ FIRST, SECOND, LIMITED = "first person", "second person", "limited third"
 OMNISCIENT, VOICES, LETTERS = "omniscient third", "several voices", "letters and diaries"
 PERSPECTIVES = (FIRST, SECOND, LIMITED, OMNISCIENT, VOICES, LETTERS)
 
-FIRST_RATE = {"zh": 0.012, "en": 0.02}
+FIRST_RATE = {"zh": 0.012, "en": 0.006}
 SECOND_RATE = {"zh": 0.02, "en": 0.03}
 """Pronouns per Hanzi or word of narration from which it is in that person."""
 
@@ -61,6 +61,8 @@ _DATED = frozenset(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep
 _LINE = 60  # characters of a line that is a mark; a diary's date may also begin a longer one
 _ENTRIES_EVERY = {"en": 6_000, "zh": 2_500}  # characters between a diary's dates, at most
 
+_LETTERS_READ = 200_000  # characters of a longer chapter, half from either end, in which letters are looked for
+
 _LEAST = {"en": 40, "zh": 24}  # characters of a part in one voice
 
 _NUMBERED = re.compile(
@@ -97,7 +99,7 @@ def person(told: Narration, language: str) -> str:
         return FIRST if told.first >= 3 * FIRST_RATE[language] and told.first > 3 * told.second else _third(told)
     if told.second >= SECOND_RATE[language] and told.second > 1.5 * told.first:
         return SECOND
-    if told.first >= FIRST_RATE[language]:
+    if told.first >= FIRST_RATE[language] and told.first * told.units >= 2:  # a teller may say "let us" once
         return FIRST
     return _third(told)
 
@@ -118,6 +120,8 @@ def _third(told: Narration) -> str:
 def letters(text: str, title: str, language: str, personal: bool) -> bool:
     """Whether the chapter as a whole is a letter, several letters or a diary. `personal`: it says I or you."""
     marks = _MARKS[language]
+    if len(text) > _LETTERS_READ:
+        text = f"{text[: _LETTERS_READ // 2]}\n{text[-_LETTERS_READ // 2 :]}"
     lines = [line.strip(" \t　_*([{'\"“‘") for line in text.split("\n")]
     lines = [line for line in lines if line]
     dated = [line for line in lines if len(line) <= _LINE or line[:3].lower() in _DATED or "月" in line[:9]]
@@ -125,10 +129,11 @@ def letters(text: str, title: str, language: str, personal: bool) -> bool:
     if personal and dates >= 3 and len(text) <= dates * _ENTRIES_EVERY[language]:
         return True
     edge = max(4, len(lines) // 10)
+    headed = any(marks["date"].match(line) for line in (*lines[:edge], *lines[-edge:]) if len(line) <= _LINE)
     begins = any(marks["salutation"].match(line) for line in lines[:edge] if len(line) <= _LINE)
     ends = any(marks["signature"].match(line) for line in lines[-edge:] if len(line) <= _LINE)
     named = marks["title"].match(title) is not None
-    return (begins and ends) or (personal and begins + ends + (dates > 0) + named >= 2)
+    return (begins and ends) or (personal and begins + ends + headed + named >= 2)
 
 
 def several_voices(text: str, language: str) -> bool:

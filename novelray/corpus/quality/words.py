@@ -91,6 +91,21 @@ perceived guessed hated loved wanted
 """)
 """As ZH_MENTAL: verbs of inner life."""
 
+EN_STATES = _words("""
+afraid alarmed amazed amused angry anxious ashamed astonished aware certain convinced curious delighted desirous
+determined disappointed discontented displeased distressed eager embarrassed enraged envious frightened glad gratified
+grateful happy indifferent jealous mortified offended persuaded perplexed pleased proud relieved resolved satisfied
+sensible shocked sorry surprised uncomfortable uneasy unhappy vexed weary wretched
+""")
+"""What somebody is said to be by a teller who sees into that person."""
+
+EN_FEELINGS = _words("""
+anger anxiety astonishment curiosity delight desire disappointment dismay emotion emotions fears feelings heart hopes
+indignation joy mind mortification opinion resentment satisfaction sensations spirits surprise suspicions thoughts
+vexation wishes
+""")
+"""What a teller sees in somebody: the word after that person's name or her, his."""
+
 ZH_INTRUSION = _words("""
 看官 列位 列公 諸公 诸公 話說 话说 卻說 却说 且說 且说 單說 单说 再說 再说 話分兩頭 话分两头 按下 不提 不題 不题
 閒話休提 闲话休提 閑話休題 要知 分解 分曉 分晓 下回 書中 书中 說書 说书 在下 正是： 有詩為證 有诗为证 後人有詩

@@ -5,7 +5,7 @@ from novelray.corpus.read.books import read_book, read_books
 from novelray.corpus.read.encodings import Unreadable
 from novelray.corpus.read.formats import SUFFIXES
 from novelray.corpus.read.meta import BookMeta
-from novelray.corpus.read.side_meta import is_side_file, side_meta, side_names
+from novelray.corpus.read.side_meta import side_files, side_meta, side_names
 
 __all__ = [
     "HEADING",
@@ -14,9 +14,9 @@ __all__ = [
     "BookMeta",
     "BookText",
     "Unreadable",
-    "is_side_file",
     "read_book",
     "read_books",
+    "side_files",
     "side_meta",
     "side_names",
 ]

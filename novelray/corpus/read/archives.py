@@ -7,6 +7,8 @@ would lead outside is set aside.
 from __future__ import annotations
 
 import io
+import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ RATIO = 200  # unpacked to packed bytes above which no text compresses
 SMALL = 20_000_000  # unpacked bytes below which the ratio is not looked at
 PIECE = 1 << 20
 MOST_MEMBERS = 100_000
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class Allowance:
@@ -109,13 +112,17 @@ def member_name(info: zipfile.ZipInfo) -> str:
 
 
 def members(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo, str]]:
-    """(name, member, problem) of each file in the archive, in its own order; a bad or repeated name is a problem."""
+    """(name, member, problem) of each file in the archive, in its own order; links and bad or repeated names are."""
     seen: set[str] = set()
     for info in archive.infolist():
         name = member_name(info)
-        if info.is_dir() or name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith("."):
+        bad = _bad_name(name, info.orig_filename)
+        is_hidden = name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
+        if info.is_dir() or (is_hidden and not bad):
             continue
-        problem = _bad_name(name, info.orig_filename) or ("a second member of this name" if name in seen else "")
+        problem = bad or ("a second member of this name" if name in seen else "")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            problem = "the member is a symbolic link, which is not followed"
         seen.add(name)
         yield name, info, problem
 
@@ -123,6 +130,6 @@ def members(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo, st
 def _bad_name(name: str, original: str) -> str:
     for candidate in (name, original):
         parts = candidate.replace("\\", "/").split("/")
-        if candidate.startswith(("/", "\\")) or ".." in parts or parts[0].endswith(":") or "\x00" in candidate:
+        if candidate.startswith(("/", "\\")) or ".." in parts or _DRIVE.match(candidate) or "\x00" in candidate:
             return "the member's name leads out of the archive"
     return ""

@@ -6,6 +6,7 @@ Cheap where nothing is found: one pass over the text for all Chinese needles, a 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -49,12 +50,24 @@ def without_boilerplate(text: str) -> tuple[str, Counter[str]]:
     is_chinese = not sample.isascii() and _HANZI.search(sample) is not None
     trigger, rules = _needles(CHINESE if is_chinese else ENGLISH)
     hits = [(match.start(), match[0]) for match in trigger.finditer(text)]
-    spans = [span for place, needle in hits for rule in rules[needle] for span in _around(text, place, rule)]
-    text, removed = _cut(text, [*spans, *_page_numbers(text)])
+    inside = [
+        span for at, needle in hits for rule in rules[needle] if not rule.line for span in _around(text, at, rule)
+    ]
+    starts = sorted((start, end) for start, end, _ in inside)
+    # A notice inside a line is no reason to take the whole line.
+    left = [(at, needle) for at, needle in hits if not _is_in(at, starts)]
+    lines = [span for at, needle in left for rule in rules[needle] if rule.line for span in _around(text, at, rule)]
+    text, removed = _cut(text, [*inside, *lines, *_page_numbers(text)])
     if any(needle in WEB for _, needle in hits):
         text, more = _cut(text, _watermarks(text))
         removed += more
     return text, removed
+
+
+def _is_in(place: int, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether the last of the sorted spans that begins before `place` covers it."""
+    index = bisect_right(spans, place, key=lambda span: span[0]) - 1
+    return index >= 0 and place < spans[index][1]
 
 
 @cache
@@ -84,7 +97,8 @@ def _around(text: str, place: int, rule: Rule) -> Iterator[Span]:
         return
     for match in rule.pattern.finditer(text, max(start, place - NEAR), min(end, place + NEAR)):
         if match.start() <= place < match.end():
-            yield match.start(), match.end(), rule.kind
+            is_all = bounded and not text[start : match.start()].strip() and not text[match.end() : end].strip()
+            yield (start, min(len(text), end + 1), rule.kind) if is_all else (match.start(), match.end(), rule.kind)
 
 
 def _page_numbers(text: str) -> Iterator[Span]:
@@ -114,9 +128,9 @@ def _watermarks(text: str) -> list[Span]:
     """Addresses inside the lines of a book that come again and again."""
     found: dict[int, re.Match[str]] = {}
     for needle in _needles(WEB_RULES)[0].finditer(text):
-        match = _URL.search(text, max(0, needle.start() - NEAR), needle.end() + NEAR)
-        if match is not None:
-            found[match.start()] = match
+        for match in _URL.finditer(text, max(0, needle.start() - NEAR), needle.end() + NEAR):
+            if match.start() <= needle.start() < match.end():
+                found[match.start()] = match
     often = Counter(match[0].lower() for match in found.values())
     return [(m.start(), m.end(), "urls") for m in found.values() if often[m[0].lower()] >= OFTEN]
 
@@ -126,7 +140,7 @@ def _cut(text: str, spans: Sequence[Span]) -> tuple[str, Counter[str]]:
     removed: Counter[str] = Counter()
     kept: list[str] = []
     place = 0
-    for start, end, kind in sorted(spans):
+    for start, end, kind in sorted(spans, key=lambda span: (span[0], -span[1])):
         start = max(start, place)
         if start >= end:
             continue

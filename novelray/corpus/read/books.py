@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from novelray.corpus.read.archives import Allowance, Counted, member_bytes, members, open_member, open_zip, read_all
+from novelray.corpus.read.archives import Allowance, Counted, member_bytes, members, open_member, open_zip
 from novelray.corpus.read.book_text import BookText, Draft
 from novelray.corpus.read.encodings import Unreadable
 from novelray.corpus.read.finish import finish
 from novelray.corpus.read.formats import HEAD, KINDS, RECORDS, kind_of, read_one, zip_kind
 from novelray.corpus.read.meta import BookMeta
 from novelray.corpus.read.records import Found, books_of_records, json_array, json_lines, parquet_rows
-from novelray.corpus.read.side_meta import is_side_file, side_meta, side_names
+from novelray.corpus.read.side_meta import side_files, side_meta, side_names, side_records
 from novelray.errors import NovelRayError
 from novelray.recipe.read import ReadSection
 
@@ -50,7 +50,9 @@ def read_books(path: Path, file: str, meta: BookMeta, section: ReadSection) -> I
             allowance = Allowance(size + 1, size) if kind != "parquet" else _allowance(section, size)
             yield from _from_records(stream, kind, allowance, "", meta, section)
         else:
-            data = read_all(stream, Allowance(section.max_unpacked_mb * 1_000_000, size))
+            if size > section.max_unpacked_mb * 1_000_000:
+                raise Unreadable(f"it has {size // 1_000_000} MB; corpus.read.max_unpacked_mb allows less")
+            data = stream.read()
             yield finish(read_one(data, kind, section), "", PurePosixPath(file).stem, meta, section)
 
 
@@ -122,23 +124,28 @@ def _from_zip(archive: zipfile.ZipFile, size: int, meta: BookMeta, section: Read
     """The books of an archive's members, in their order; files of other kinds are no books and are passed over."""
     allowance = _allowance(section, size)
     found = list(members(archive))
-    names = [name for name, _, _ in found]
-    side = _side_files(archive, found, allowance)
+    aside = side_files(name for name, _, _ in found)
+    side: dict[str, bytes] = {}
     for name, info, problem in found:
-        suffix = PurePosixPath(name).suffix.lower()
-        if not problem and (suffix not in KINDS or is_side_file(name, _beside(name, names))):
-            continue
-        if problem:
-            yield BookText(member=name, problem=problem)
+        if name in aside and not problem:
+            try:
+                data = member_bytes(archive, info, allowance)
+                list(side_records(PurePosixPath(name).name, data))
+                side[name] = data
+            except Unreadable as error:  # its books are read without it
+                yield BookText(member=name, problem=error.reason)
+    for name, info, problem in found:
+        if not problem and (name in aside or PurePosixPath(name).suffix.lower() not in KINDS):
             continue
         try:
+            allowance.take(0)  # an archive that proved to be a bomb is not read any further
+            if problem:
+                raise Unreadable(problem)
             with _explained(name):
                 known = _for_member(meta).over(_side(side, name))
                 yield from _from_member(archive, info, name, allowance, known, section)
         except Unreadable as error:
             yield BookText(member=name, problem=error.reason)
-            if allowance.used > allowance.limit:
-                return
 
 
 def _for_member(meta: BookMeta) -> BookMeta:
@@ -200,26 +207,6 @@ def _record_book(found: Found, stem: str, meta: BookMeta, section: ReadSection) 
         return finish(content, member, stem, meta, section)
     except Unreadable as error:
         return BookText(member=member, problem=error.reason)
-
-
-def _side_files(
-    archive: zipfile.ZipFile, found: list[tuple[str, zipfile.ZipInfo, str]], allowance: Allowance
-) -> dict[str, bytes]:
-    """The side files of an archive by their names; a damaged one is passed over, its books are read without it."""
-    names = [name for name, _, _ in found]
-    side: dict[str, bytes] = {}
-    for name, info, problem in found:
-        if not problem and is_side_file(name, _beside(name, names)):
-            try:
-                side[name] = member_bytes(archive, info, allowance)
-            except Unreadable:
-                continue
-    return side
-
-
-def _beside(name: str, names: list[str]) -> list[str]:
-    folder = name.rpartition("/")[0]
-    return [other for other in names if other != name and other.rpartition("/")[0] == folder]
 
 
 def _side(side: dict[str, bytes], name: str) -> BookMeta:

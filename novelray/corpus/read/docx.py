@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,11 +41,6 @@ def read_docx(data: bytes, limit: int) -> Draft:
         raise Unreadable("the DOCX has no text")
     draft = Draft(text, meta=meta, encoding="utf-8", format="docx", chars=len(text))
     return draft
-
-
-def is_docx(archive: zipfile.ZipFile) -> bool:
-    """Whether the archive is a Word document."""
-    return DOCUMENT in archive.namelist()
 
 
 def _levels(styles: Any) -> dict[str, int]:

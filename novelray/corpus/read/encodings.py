@@ -14,6 +14,7 @@ from functools import cache
 
 SAMPLE = 20_000  # characters looked at in each of three places when a candidate is scored
 PLAUSIBLE = 0.85  # share of the non-ASCII characters that are common ones, below which a candidate is not believed
+STRANGE = 0.02  # share of private-use characters above which a sample is no text
 DAMAGE = 0.001  # share of undecodable bytes up to which a file still counts as UTF-8
 
 _MARKS = (
@@ -42,6 +43,7 @@ _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _FREQUENT = frozenset("的一是不了在人有我他这這来來说說道那之个個子大上下也中天")
 _HANZI = re.compile(r"[\u3400-\u9fff]")
 _NO_LETTER = bytes([*range(0x80), 0x85, *range(0x91, 0x98)])  # ASCII, and cp1252's quotes and dashes
+_PRIVATE = re.compile(r"[\ue000-\uf8ff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -92,6 +94,8 @@ def _checked(found: Decoded, data: bytes) -> Decoded:
         controls = len(_CONTROL.findall(found.text))
     if controls > 8 + len(found.text) // 1000:
         raise Unreadable(f"the file is binary: {controls} control characters (read as {found.encoding})")
+    if any(len(_PRIVATE.findall(part)) > STRANGE * len(part) for part in _samples(found.text)):
+        raise Unreadable(f"a part of the file is in another encoding than {found.encoding}, or no text")
     if not found.text.strip("\ufeff\ufffd \t\r\n\u3000"):
         raise Unreadable("the file is empty")
     return found
@@ -116,7 +120,7 @@ def _detect(data: bytes) -> Decoded:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _forced(data, encoding)
-    found = _utf8(data) or _wide(data) or _best_multibyte(data) or _damaged_utf8(data)
+    found = _utf8(data) or _wide(data) or _best_multibyte(data) or _mixed(data) or _damaged_utf8(data)
     if found is None and b"\x00" in data:
         raise Unreadable("the file is binary: it has NUL bytes and is not UTF-16")
     found = found or _single_byte(data)
@@ -141,8 +145,8 @@ def _wide(data: bytes) -> Decoded | None:
     if b"\x00" not in data:
         return None
     options = [found for order in ("utf-16-le", "utf-16-be") if (found := _strict(data, order))]
-    options = [found for found in options if "\x00" not in found.text and _score(found.text) >= PLAUSIBLE]
-    return max(options, key=lambda found: _score(found.text), default=None)
+    options = [found for found in options if "\x00" not in found.text and plausibility(found.text) >= PLAUSIBLE]
+    return max(options, key=lambda found: plausibility(found.text), default=None)
 
 
 def _best_multibyte(data: bytes) -> Decoded | None:
@@ -155,7 +159,7 @@ def _best_multibyte(data: bytes) -> Decoded | None:
         found = _strict(data, encoding)
         if found is None or not _is_chinese(found.text):
             continue
-        score = _score(found.text)
+        score = plausibility(found.text)
         if score > best_score:
             best, best_score = found, score
     return best
@@ -181,15 +185,66 @@ def _damaged_utf8(data: bytes) -> Decoded | None:
     return Decoded(text, "utf-8", replaced=bad) if bad <= max(4, DAMAGE * len(text)) and good >= 20 * bad else None
 
 
+def _mixed(data: bytes) -> Decoded | None:
+    """Lines in UTF-8 beside lines in other encodings, as where chapters of several sites were put together."""
+    if b"\x00" in data:
+        return None
+    stretches = _stretches(data)
+    found = [Decoded(part.decode(), "utf-8") if is_utf8 else _other(part) for is_utf8, part in stretches]
+    whole = [part for part in found if part is not None]
+    if len(found) < 2 or len(whole) < len(found) or any(part.tail_bytes for part in whole[:-1]):
+        return None
+    longest = max(whole, key=lambda part: len(part.text))
+    return Decoded("".join(p.text for p in whole), longest.encoding, whole[-1].tail_bytes, parts=len(whole))
+
+
+def _stretches(data: bytes) -> list[tuple[bool, bytes]]:
+    """Consecutive lines that are UTF-8, or that are not; those of ASCII alone go with the ones before."""
+    found: list[tuple[bool, list[bytes]]] = []
+    ascii_first: list[bytes] = []
+    for line in data.splitlines(keepends=True):
+        if line.isascii():
+            (found[-1][1] if found else ascii_first).append(line)
+            continue
+        kind = _is_utf8(line)
+        if not found or found[-1][0] is not kind:
+            found.append((kind, ascii_first if not found else []))
+        found[-1][1].append(line)
+    return [(kind, b"".join(lines)) for kind, lines in found]
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _other(data: bytes) -> Decoded | None:
+    """Lines that are not UTF-8; None also where they are, with some bytes damaged."""
+    text = data.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    if len(_NON_ASCII.findall(text)) - bad > bad:
+        return None
+    return _best_multibyte(data) or _western(data)
+
+
+def _western(data: bytes) -> Decoded | None:
+    """Mostly ASCII with some accents or curly quotes: cp1252 or Latin-1."""
+    if len(data.translate(None, _NO_LETTER)) > len(data) // 20:
+        return None
+    name = "latin-1" if not re.search(rb"[\x80-\x9f]", data) else "cp1252"
+    try:
+        return Decoded(data.decode(name), name)
+    except UnicodeDecodeError:
+        return None
+
+
 def _single_byte(data: bytes) -> Decoded | None:
-    """Mostly ASCII with some accents or curly quotes is cp1252 or Latin-1; the rest is charset-normalizer's."""
-    high = len(data.translate(None, _NO_LETTER))
-    if high <= len(data) // 20:
-        name = "latin-1" if not re.search(rb"[\x80-\x9f]", data) else "cp1252"
-        try:
-            return Decoded(data.decode(name), name)
-        except UnicodeDecodeError:
-            pass
+    """What is left: Western, or whatever charset-normalizer proposes."""
+    if found := _western(data):
+        return found
     from charset_normalizer import from_bytes
 
     start = next(i for i in range(len(data)) if data[i] > 127)
@@ -204,17 +259,21 @@ def _is_chinese(text: str) -> bool:
     return len(hanzi) >= 0.1 * len(sample) and sum(c in _FREQUENT for c in hanzi) >= 0.03 * len(hanzi)
 
 
-def _score(text: str) -> float:
+def plausibility(text: str) -> float:
     """Share of the sampled non-ASCII characters that a Chinese or Western text is likely to have."""
     strange = _NON_ASCII.findall(_sample(text))
     return sum(c in common_characters() for c in strange) / len(strange) if strange else 1.0
 
 
 def _sample(text: str) -> str:
+    return "".join(_samples(text))
+
+
+def _samples(text: str) -> list[str]:
     if len(text) <= 3 * SAMPLE:
-        return text
+        return [text]
     middle = len(text) // 2
-    return text[:SAMPLE] + text[middle : middle + SAMPLE] + text[-SAMPLE:]
+    return [text[:SAMPLE], text[middle : middle + SAMPLE], text[-SAMPLE:]]
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from novelray.corpus.read.boilerplate import without_boilerplate
-from novelray.corpus.read.book_text import HEADING, BookText, Draft
+from novelray.corpus.read.book_text import HEADING, SCENE_BREAK, BookText, Draft
 from novelray.corpus.read.encodings import Unreadable
 from novelray.corpus.read.gutenberg import header_meta, licence_span
 from novelray.corpus.read.hyphens import BROKEN, TIGHT
@@ -73,7 +73,10 @@ def _licence(draft: Draft, remove: bool) -> BookMeta:
     start, end = licence_span(draft.text)
     known = header_meta(draft.text, start)
     if remove:
-        draft.edit(draft.text[start:end], "gutenberg")
+        text = draft.text[start:end]
+        if not draft.lines and end < len(draft.text):  # the rule between the book and its licence is no scene break
+            text = text.rstrip().removesuffix(SCENE_BREAK)
+        draft.edit(text, "gutenberg")
     return known
 
 
@@ -96,10 +99,13 @@ def _page_furniture(draft: Draft) -> None:
         texts.append(
             "\n".join(line for line in page.split("\n") if not (line.strip() and id(next(rest)) in dropped)).strip("\n")
         )
-    text = ""
+    parts: list[str] = []
     for page in filter(None, texts):
-        goes_on = text and text.rstrip()[-1:] not in _ENDS and not page[0].isupper() and not page[0].isspace()
-        text += ("\n" if goes_on else "\n\n" if text else "") + page
+        if parts:
+            goes_on = parts[-1].rstrip()[-1:] not in _ENDS and not page[0].isupper() and not page[0].isspace()
+            parts.append("\n" if goes_on else "\n\n")
+        parts.append(page)
+    text = "".join(parts)
     counted = sum(removed.values())
     draft.removed.update(removed)
     draft.removed["page_breaks"] += len(draft.text) - len(text) - counted

@@ -6,6 +6,7 @@ Scripts, styles, navigation, captions, page numbers and the anchors of notes are
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,16 +20,20 @@ from novelray.corpus.read.html_table import (
     HIDDEN,
     LEFT_OUT,
     MEANT,
+    NESTED,
     NOTE_NUMBER,
     ROLES_LEFT_OUT,
+    UNUSUAL,
     VOID,
 )
 from novelray.corpus.read.meta import BookMeta, meta_of
 
 _CJK = r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]"
 _CJK_BREAK = re.compile(rf"(?<={_CJK})[ \t\r]*\n[ \t\r\n]*(?={_CJK})")
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_BLANKS = re.compile(r"[ \t\r\n\f]{2,}|[\t\r\n\f]")
 _BREAKS = re.compile(r"[ \t\u00a0\u3000]*\n[ \t\u00a0\u3000]*")
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+DEEPEST = 2_000  # elements of one name inside each other; a parser's time grows with their square
 _SELF_CLOSED = re.compile(r"<([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>")
 
 
@@ -52,7 +57,8 @@ def decode_html(data: bytes, encoding: str = "auto") -> Decoded:
         return decode(data, encoding)
     declared = CHARSET.search(data[:4096])
     name = ((declared[1] or declared[2]).decode("ascii").lower()) if declared else ""
-    if not name or name in ("utf-8", "utf8") or data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+    has_mark = data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
+    if not name or name in ("utf-8", "utf8") or name in UNUSUAL or has_mark:
         return decode(data)
     found = decode(data)  # strict UTF-8 wins over a declaration: other encodings do not look like it by chance
     if found.encoding.startswith("utf-8") and not data.isascii() and not found.replaced:
@@ -64,11 +70,15 @@ def decode_html(data: bytes, encoding: str = "auto") -> Decoded:
 
 
 def read_html(html: str, xhtml: bool = False) -> Page:
-    """Paragraphs and metadata of a document. `xhtml`: `<x/>` closes an element, as XML says and HTML does not."""
+    """Paragraphs and metadata of a document. `xhtml`: `<x/>` closes an element, as XML says and HTML does not.
+
+    Raises Unreadable when elements lie too deep inside each other.
+    """
     from selectolax.lexbor import LexborHTMLParser
 
     if xhtml:
         html = _SELF_CLOSED.sub(lambda m: m[0] if m[1].lower() in VOID else f"<{m[1]}{m[2]}></{m[1]}>", html)
+    _refuse_depth(html)
     tree = LexborHTMLParser(html)
     writer = _Writer()
     if tree.body is not None:
@@ -77,6 +87,16 @@ def read_html(html: str, xhtml: bool = False) -> Page:
     paragraphs = writer.end()
     typed = writer.typed > 0.5 * sum(map(len, paragraphs))
     return Page(paragraphs, _meta(tree), lines=typed)
+
+
+def _refuse_depth(html: str) -> None:
+    open_now: Counter[str] = Counter()
+    for closing, tag in _TAG.findall(html):
+        name = tag.lower()
+        if name in NESTED:
+            open_now[name] = max(0, open_now[name] + (-1 if closing else 1))
+            if open_now[name] > DEEPEST:
+                raise Unreadable(f"the HTML has more than {DEEPEST} <{name}> inside each other: damaged, or no book")
 
 
 def _meta(tree: Any) -> BookMeta:

@@ -19,9 +19,8 @@ _RULE = re.compile(r"[ ]{0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,}
 _SETEXT = re.compile(r"[ ]{0,3}(=+|-+)[ \t]*")
 _FENCE = re.compile(r"[ ]{0,3}(?:```|~~~)")
 _DEFINITION = re.compile(r"[ ]{0,3}\[[^\]\n]{1,200}\]:[ \t]*\S.*")
-_SCRIPT = re.compile(
-    r"<(script|style)\b[^<>]{0,500}>(?:(?!</\1)[^\x00]){0,200000}?</\1\s*>|<!--(?:(?!-->)[^\x00]){0,100000}-->", re.I
-)
+_SCRIPT = re.compile(r"<(?:(script|style)\b[^<>]{0,500}>|!--)", re.I)
+_CLOSING = {kind: re.compile(rf"</{kind}\s*>" if kind else "-->", re.I) for kind in ("script", "style", "")}
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]{0,20}(?:\s[^<>]{0,500})?/?>")
 _IMAGE = re.compile(r"!\[([^\]\n]{0,500})\](?:\([^()\n]{0,1000}\)|\[[^\]\n]{0,200}\])")
 _LINK = re.compile(r"(?<!!)\[([^\[\]\n]{1,500})\](?:\([^()\n]{0,1000}\)|\[[^\]\n]{0,200}\])")
@@ -42,10 +41,28 @@ def read_markdown(text: str) -> Page:
         record: dict[str, Any] = yaml_record(front[1])
         meta, text = meta_of(record), text[front.end() :]
     writer = _Writer()
-    for line in _SCRIPT.sub("", text).split("\n") if "<" in text else text.split("\n"):
+    for line in _without_scripts(text).split("\n"):
         writer.take(line)
     writer.flush()
     return Page(writer.paragraphs, meta)
+
+
+def _without_scripts(text: str) -> str:
+    """The text without scripts, styles and comments; one that is never closed stays as it is."""
+    kept: list[str] = []
+    place = 0
+    unclosed: set[str] = set()
+    for opening in _SCRIPT.finditer(text) if "<" in text else ():
+        kind = (opening[1] or "").lower()
+        if opening.start() < place or kind in unclosed:
+            continue
+        closing = _CLOSING[kind].search(text, opening.end())
+        if closing is None:
+            unclosed.add(kind)
+            continue
+        kept.append(text[place : opening.start()])
+        place = closing.end()
+    return "".join([*kept, text[place:]])
 
 
 class _Writer:

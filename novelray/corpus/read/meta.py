@@ -58,7 +58,7 @@ def meta_of(record: Mapping[Any, Any]) -> BookMeta:
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return "; ".join(t for v in value[:20] if (t := _text(v)))[:LONGEST]
+        return "; ".join(t for v in value[:20] if not isinstance(v, list | tuple) and (t := _text(v)))[:LONGEST]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return " ".join(str(value).split())[:LONGEST]

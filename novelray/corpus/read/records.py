@@ -143,15 +143,29 @@ def json_lines(stream: BinaryIO) -> Iterator[tuple[str, Record | str]]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
-            yield f"line {number}", f"line {number} is no JSON"
+            yield f"line {number}", f"line {number} is no JSON in UTF-8"
             continue
         yield f"line {number}", _record(value, f"line {number}")
 
 
 def _record(value: Any, place: str) -> Record | str:
+    value = _without_halves(value)
     if isinstance(value, str):
         return {"text": value}
     return value if isinstance(value, dict) else f"{place} is no object"
+
+
+def _without_halves(value: Any) -> Any:
+    """The value with U+FFFD for each half of a character, which JSON's escapes can give and no encoding can write."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value
+    if isinstance(value, dict):
+        return {_without_halves(k): _without_halves(v) for k, v in value.items()}
+    return [_without_halves(v) for v in value] if isinstance(value, list) else value
 
 
 def json_array(stream: BinaryIO) -> Iterator[tuple[str, Record | str]]:
@@ -161,7 +175,10 @@ def json_array(stream: BinaryIO) -> Iterator[tuple[str, Record | str]]:
     buffer, number, inside = "", 0, False
     want = WINDOW
     while True:
-        piece = reader.read(want)
+        try:
+            piece = reader.read(want)
+        except UnicodeDecodeError:
+            raise Unreadable(f"the JSON is not in UTF-8 after record {number}") from None
         buffer += piece
         place = 0
         while True:

@@ -6,35 +6,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from novelray.corpus.read.encodings import Unreadable, decode
+import yaml
+
+from novelray.corpus.read.encodings import Unreadable, decode, plausibility
 from novelray.corpus.read.meta import BookMeta, meta_of
 
 FOLDER_FILES = ("books.csv", "books.yaml", "books.yml", "books.json", "metadata.jsonl")
 OWN_ENDINGS = (".json", ".yaml", ".yml")
+LIKELY = 0.7  # share of common characters above which GB18030 and Big5 are believed; names have rare ones
 LARGEST = 50_000_000  # bytes of a side file
 FILE_KEYS = ("file", "file_name", "filename", "path", "文件", "文件名", "檔案")
 
 
-def is_side_file(name: str, names: Collection[str]) -> bool:
-    """Whether a file is no book but describes others: by its name, and by the `names` that lie beside it."""
-    path = PurePosixPath(name)
-    if path.name.lower() in FOLDER_FILES:
-        return True
-    beside = {PurePosixPath(n).stem for n in names if PurePosixPath(n).suffix.lower() not in OWN_ENDINGS}
-    return path.suffix.lower() in OWN_ENDINGS and (path.stem in beside or path.suffix.lower() != ".json")
+def side_files(names: Iterable[str]) -> set[str]:
+    """Those of the paths that are no books but describe others: by their own names, and by what lies beside them."""
+    names = list(names)
+    books = {_bare(name) for name in names if not name.lower().endswith(OWN_ENDINGS)}
+    found = set()
+    for name in names:
+        file, lowered = name.rpartition("/")[2].lower(), name.lower()
+        is_own = lowered.endswith(OWN_ENDINGS) and (_bare(name) in books or not lowered.endswith(".json"))
+        if file in FOLDER_FILES or is_own:
+            found.add(name)
+    return found
 
 
 def side_names(file: str) -> tuple[str, ...]:
     """Names of the side files that could describe `file`, those about it alone first."""
-    stem = PurePosixPath(file).name.partition(".")[0] if file.endswith(".gz") else PurePosixPath(file).stem
+    stem = _bare(PurePosixPath(file).name)
     return (*(f"{stem}{ending}" for ending in OWN_ENDINGS), *FOLDER_FILES)
+
+
+def _bare(name: str) -> str:
+    """A path without its ending; `.txt.gz` and the like are one ending."""
+    bare = posixpath.splitext(name)[0]
+    return posixpath.splitext(bare)[0] if name.lower().endswith(".gz") else bare
 
 
 def side_meta(side_files: Mapping[str, bytes], file: str) -> BookMeta:
@@ -45,39 +61,63 @@ def side_meta(side_files: Mapping[str, bytes], file: str) -> BookMeta:
         data = side_files.get(name)
         if data is None or name == own:
             continue
-        records = list(_records(name, data))
         if name in FOLDER_FILES:
-            records = [r for r in records if _is_about(r, own)]
-        for record in records[:1]:
-            known = known.over(meta_of(record))
+            books = _of_folder(name, data)
+            said = books.get(own) or books.get(PurePosixPath(own).stem)
+        else:
+            said = next(map(meta_of, side_records(name, data)), None)
+        known = known.over(said) if said else known
     return known
 
 
-def _is_about(record: Mapping[Any, Any], file: str) -> bool:
-    lowered = {str(k).strip().lower(): v for k, v in record.items()}
-    named = next((str(lowered[k]) for k in FILE_KEYS if lowered.get(k)), "")
-    name = named.replace("\\", "/").rpartition("/")[2]
-    return bool(name) and name in (file, PurePosixPath(file).stem)
+@lru_cache(maxsize=8)
+def _of_folder(name: str, data: bytes) -> dict[str, BookMeta]:
+    """What a folder's file says, by the name of each book's file; kept, because every book of the folder asks."""
+    found: dict[str, BookMeta] = {}
+    for record in side_records(name, data):
+        lowered = {str(k).strip().lower(): v for k, v in record.items()}
+        file = next((str(lowered[k]) for k in FILE_KEYS if lowered.get(k)), "")
+        found.setdefault(file.replace("\\", "/").rpartition("/")[2], meta_of(record))
+    return found
 
 
-def _records(name: str, data: bytes) -> Iterator[Mapping[Any, Any]]:
+def side_records(name: str, data: bytes) -> Iterator[Mapping[Any, Any]]:
+    """The records of a side file called `name`. Raises Unreadable."""
     if len(data) > LARGEST:
         raise Unreadable(f"{name} is larger than {LARGEST // 1_000_000} MB")
-    text = decode(data).text
-    if name.endswith(".csv"):
-        yield from csv.DictReader(io.StringIO(text, newline=""))
-        return
+    text = _text(data)
     try:
-        if name.endswith(".jsonl"):
+        if name.endswith(".csv"):
+            values: list[Any] = list(csv.DictReader(io.StringIO(text, newline="")))
+        elif name.endswith(".jsonl"):
             values = [json.loads(line) for line in text.splitlines() if line.strip()]
         elif name.endswith(".json"):
             values = [json.loads(text)]
         else:
-            values = [yaml_record(text)]
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{name} cannot be read: {str(error)[:100]}") from None
+            values = [yaml.safe_load(text)]
+    except (ValueError, RecursionError, yaml.YAMLError, csv.Error) as error:
+        raise Unreadable(f"{name} cannot be read: {' '.join(str(error).split())[:100]}") from None
     for value in values:
         yield from _flat(value)
+
+
+def _text(data: bytes) -> str:
+    """Side files are short and mostly English words, too little for `decode` to tell Chinese bytes from others by."""
+    options: list[str] = []
+    for encoding in ("gb18030", "cp950"):
+        with contextlib.suppress(UnicodeDecodeError):
+            options.append(data.decode(encoding))
+    best = max(options, key=plausibility, default="")
+    is_utf8 = b"\x00" in data or _is_utf8(data)
+    return best if not is_utf8 and best and plausibility(best) >= LIKELY else decode(data).text
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _flat(value: Any) -> Iterator[Mapping[Any, Any]]:
@@ -94,12 +134,8 @@ def _flat(value: Any) -> Iterator[Mapping[Any, Any]]:
 
 def yaml_record(text: str) -> dict[str, Any]:
     """A YAML mapping of plain values; {} for anything else. Only safe tags are understood."""
-    import yaml
-
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError):
         return {}
-    if isinstance(value, list):
-        return {"books": value}
     return value if isinstance(value, dict) else {}

@@ -16,10 +16,12 @@ from novelray.corpus.read.hyphens import mark_hyphens, settle
 NARROWEST, WIDEST = 40, 130  # columns between which a width is believed
 FULL = 0.85  # share of the width that a soft break reaches with the next line's first word
 SLACK = 12  # characters of a long word: lines that leave no more than this are full without looking further
+ENDED = 0.6  # share of full lines that end a sentence, above which lines are paragraphs: wrapping breaks anywhere
 HALF = 0.6  # share of the width above which a break inside a sentence is soft
 ENOUGH = 0.6  # share of a block's breaks that are soft when it is prose
 CJK = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
 _INDENT = (" ", "\t", "\u3000")
+_EN_END, _EN_CLOSE = frozenset(".!?…"), "\"'’”)]"
 _ZH_END = frozenset("。！？…」』”’：；—!?.．")
 _HEADING = re.compile(
     r"[ \t\u3000]*(?:第[〇零一二三四五六七八九十百千两兩0-9 ]{1,9}[章回节節卷部集篇]|[*＊※]|[-=—]{3})"
@@ -37,14 +39,16 @@ def unwrap(text: str) -> tuple[str, Counter[str]]:
 
 
 def _unwrap_western(text: str) -> tuple[str, Counter[str]]:
+    end = len(text.rstrip("\n"))
+    text, line_ends = text[:end], text[end:]
     plain = "\n".join(map(str.rstrip, text.split("\n"))) if " \n" in text or "\t\n" in text else text
     blocks = _blocks(plain)
     width = _width(blocks)
     if not width:
-        return text, Counter()
+        return text + line_ends, Counter()
     done = Counter[str]()
     joined = [_join(block, width, done) if "\n" in block else block for block in blocks]
-    return settle("\n\n".join(joined), done), done
+    return settle("\n\n".join(joined), done) + line_ends, done
 
 
 def _blocks(text: str) -> list[str]:
@@ -60,13 +64,15 @@ def _blocks(text: str) -> list[str]:
 
 def _width(blocks: Sequence[str]) -> int:
     """Columns at which a text is wrapped; 0 where it is not. Judged by the lines that another one follows at once."""
-    inner = [len(line) for b in blocks[:: 1 + len(blocks) // 500] for line in b.split("\n")[:-1] if line]
+    inner = [line for b in blocks[:: 1 + len(blocks) // 500] for line in b.split("\n")[:-1] if line]
     if len(inner) < 8:
         return 0
-    inner.sort()
-    width = inner[len(inner) * 19 // 20]
-    full = sum(0.75 * width <= size <= width for size in inner)
-    return width if NARROWEST <= width <= WIDEST and full >= 0.5 * len(inner) else 0
+    inner.sort(key=len)
+    width = len(inner[len(inner) * 19 // 20])
+    full = [line for line in inner if 0.75 * width <= len(line) <= width]
+    ended = sum(line.rstrip(_EN_CLOSE)[-1:] in _EN_END for line in full)
+    is_wrapped = len(full) >= 0.5 * len(inner) and ended <= ENDED * len(full)
+    return width if NARROWEST <= width <= WIDEST and is_wrapped else 0
 
 
 def _join(block: str, width: int, done: Counter[str]) -> str:
@@ -93,6 +99,8 @@ def _join(block: str, width: int, done: Counter[str]) -> str:
 
 
 def _is_soft(line: str, following: str, width: int) -> bool:
+    if len(line) >= width - SLACK and following[:1] == " " and not following[1:2].isspace():
+        return True  # the space that stood at the break; an indented paragraph has more of them
     if following.startswith(_INDENT) or not following:
         return False
     first = following.split(" ", 1)[0]

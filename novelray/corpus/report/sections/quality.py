@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from novelray.corpus.quality.explain import FOUND, explain
 from novelray.corpus.report import names
 from novelray.corpus.report.charts import Axis, Bar, bars, curve, histogram
 from novelray.corpus.report.html import Html, join, mapping, number, numbers, rows, tag
@@ -70,8 +71,9 @@ def _style(books: list[Mapping[str, Any]], target: float, w: Words) -> Html | No
     return block(
         w("文风距离", "Style distance"), histogram(axis, counts, label, spans),
         paragraph(label, w("。", ". "), guide_badge(w), class_="note"),
-        intro=w("每本书各章与全书的平均 TF-IDF 距离；纵轴为书的数量。",
-                "Mean TF-IDF distance of a book's chapters to the book; books per bin."),
+        intro=w("一本书的各章在多大程度上分成两种文风（TF-IDF 差异中落在两组之间的份额）；纵轴为书的数量。",
+                "How far a book's chapters fall into two styles: share of their TF-IDF spread that lies between two "
+                "groups; books per bin."),
     )  # fmt: skip
 
 
@@ -177,4 +179,17 @@ def _arc(book: Mapping[str, Any], label: str, w: Words) -> Html:
         "figure", tag("figcaption", tag("b", label), " ", tag("span", score, class_="num")),
         curve(points, said) if len(points) > 1 else None,
         bars(parts, w("各部分得分", "Scores of the parts"), top=1.0) if parts else None,
+        paragraph(_weakest(arc, w), class_="note"),
     )  # fmt: skip
+
+
+def _weakest(arc: Mapping[str, Any], w: Words) -> str:
+    """Why the lowest of the parts is so low; "" where the measure does not say."""
+    scores = {part: number(arc.get(part)) for part in names.ARC_PARTS}
+    found = {part: score for part, score in scores.items() if score is not None}
+    if len(found) < len(scores):
+        return ""
+    detail = {key: value for key, value in mapping(arc.get("detail")).items() if key in FOUND}
+    if any(number(value) is None for value in detail.values()):
+        return ""
+    return explain({**found, "detail": {**detail, "tension": []}}, w.language)[min(found, key=lambda p: found[p])]

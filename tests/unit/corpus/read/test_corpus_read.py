@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
@@ -55,6 +56,45 @@ def test_utf8_with_a_few_bad_bytes_is_read_and_they_are_counted():
     assert found.encoding == "utf-8"
     assert found.replaced > 0
     assert found.text[500:] == SIMPLIFIED[len(SIMPLIFIED) - len(found.text) + 500 :]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (SIMPLIFIED.encode(), SIMPLIFIED.encode("gb18030")),
+        (SIMPLIFIED.encode("gb18030"), TRADITIONAL.encode()),
+        (TRADITIONAL.encode("big5"), SIMPLIFIED.encode()),
+        (ENGLISH.encode(), ENGLISH.encode("latin-1")),
+        (ENGLISH.encode("cp1252"), b"Chapter 2\n\n" + ENGLISH.encode()),
+    ],
+)
+def test_chapters_in_different_encodings_are_put_together_and_counted(first, second):
+    def text(data):
+        return decode(data).text
+
+    found = decode(first + second)
+    assert found.text == text(first) + text(second)
+    assert found.changes() == {"mixed_encodings": 1}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SIMPLIFIED.encode("gb18030") + TRADITIONAL.encode("big5"),
+        SIMPLIFIED.encode("utf-16") + SIMPLIFIED.encode(),
+        SIMPLIFIED.encode() + SIMPLIFIED.encode("utf-16-le"),
+    ],
+)
+def test_encodings_that_cannot_be_told_apart_line_by_line_are_unreadable(data):
+    with pytest.raises(Unreadable, match=r"encoding|NUL"):
+        decode(data)
+
+
+@pytest.mark.parametrize("text", [SIMPLIFIED, TRADITIONAL, ENGLISH, ENGLISH.replace("é", "e")])
+def test_one_encoding_is_never_taken_for_a_mixture(text):
+    for encoding in ("utf-8", "gb18030", "big5", "latin-1", "utf-16"):
+        with contextlib.suppress(UnicodeEncodeError):
+            assert not decode(text.encode(encoding)).changes()
 
 
 @pytest.mark.parametrize(
