@@ -47,4 +47,4 @@ class QualitySection(Section):
 
     parameters_b: Annotated[float, Field(gt=0)] | None = None
     """Size of the model that the corpus is for, in 10⁹ parameters: with it the report says whether text × size reaches
-    the guide's mark, and whether less text than the objective's volume will do. `novelray plan` asks the model itself."""
+    the guide's mark, and whether less text than the objective's volume will do. `novelray plan` asks the model."""
