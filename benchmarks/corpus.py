@@ -25,13 +25,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 NOVELS = HERE.parent.parent / "shared" / "corpora"
 PEERS = {"data-juicer": "run_data_juicer.py", "datatrove": "run_datatrove.py", "kernel": "kernel.py"}
-WARM_UP_BOOKS = 4
+WARM_UP_MB = 40  # two tasks and more, so that both workers are up
 
 
 def main() -> None:
@@ -134,7 +135,9 @@ def build(folder: Path) -> None:
     artifacts = Artifacts(Store(str(root)))
     session.start(num_cpus=2)
     books = sorted(map(str, (folder / "books").glob("*.txt")))
-    build_corpus(recipe("warm", books[:WARM_UP_BOOKS]), Artifacts(Store(f"{root}-warm")), lambda line: None)
+    sizes = accumulate(Path(book).stat().st_size / 1e6 for book in books)
+    few = [book for book, size in zip(books, sizes, strict=True) if size < WARM_UP_MB]
+    build_corpus(recipe("warm", few), Artifacts(Store(f"{root}-warm")), lambda line: None)
     shutil.rmtree(f"{root}-warm")
     began = time.perf_counter()
     artifact = build_corpus(recipe("whole", [str(folder / "books")]), artifacts, lambda line: None)

@@ -24,12 +24,12 @@ GROUP_CHARS = 1_000_000  # characters per row group; what a writer or reader hol
 SPLITS = {"t": "train", "h": "heldout"}
 LEFT_OUT = "-"
 _WRITING: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 1,
     "use_dictionary": ["book", "author", "genre", "volume", "language", "split", "perspective", "origin"],
     "write_statistics": False,
     "store_schema": True,
 }
+_KEPT = {**_WRITING, "compression": "zstd", "compression_level": 1}
+_PASSING = {**_WRITING, "compression": "lz4"}  # of a part, which is read once more and then seldom
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PartWriter:
 
     def __init__(self, path: Path) -> None:
         self.groups: list[Group] = []
-        self._writer = pq.ParquetWriter(path, CHAPTERS, **_WRITING)
+        self._writer = pq.ParquetWriter(path, CHAPTERS, **_PASSING)
         self._waiting: list[Chapter] = []
         self._chars = 0
 
@@ -128,7 +128,7 @@ def write_file(store: Store, plan: FilePlan, labels: Mapping[str, Sequence[str]]
     """
     sink = pa.BufferOutputStream()
     rows = 0
-    with pq.ParquetWriter(sink, CHAPTERS, **_WRITING) as writer:
+    with pq.ParquetWriter(sink, CHAPTERS, **_KEPT) as writer:
         for group in plan.groups:
             with store.open(group.part) as stream, pq.ParquetFile(stream) as file:
                 table = file.read_row_group(group.number)
@@ -145,6 +145,8 @@ def _with_splits(table: pa.Table, splits: str, labels: Mapping[str, Sequence[str
     if labels:
         ids = table.column("chapter_id").to_pylist()
         table = _replaced(table, "labels", [list(labels.get(i, ())) for i in ids])
+    if LEFT_OUT not in splits:
+        return table
     return table.filter(pa.array([code != LEFT_OUT for code in splits], pa.bool_()))
 
 

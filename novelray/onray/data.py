@@ -65,11 +65,16 @@ def map_rows(
 
 
 def quiet() -> None:
-    """No progress bars and no notes on each execution: a stage says itself what it did."""
+    """No progress bars and no notes on each execution: a stage says itself what it did.
+
+    One operator alone needs no share of the memory reserved for it; with a reservation the second task waits for the
+    first to end.
+    """
     import ray
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    context.op_resource_reservation_enabled = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 

@@ -60,8 +60,9 @@ class BookMeasure:
     chapters: list[ChapterMeasure]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+        """Plain JSON values. Not by `asdict`, which copies every number of every chapter."""
+        arc = None if self.arc is None else asdict(self.arc)
+        return {**vars(self), "arc": arc, "genre": vars(self.genre), "chapters": [dict(vars(c)) for c in self.chapters]}
 
 
 def measure(chapters: Sequence[Chapter], meta: BookMeta, section: QualitySection) -> BookMeasure:
@@ -91,7 +92,8 @@ def measure(chapters: Sequence[Chapter], meta: BookMeta, section: QualitySection
         _mean([d for d in found.styles if d is not None]), _mean(distances),
         of_book([(c.perspective, c.chars) for c in found.chapters]),
         {who: n for who, n in sorted(perspectives.items()) if who},
-        genre_of(meta.genre, [c.text for c in chapters], language), meta.curated, found.chapters,
+        genre_of(meta.genre, [c.text for c in chapters] if section.measure else [], language), meta.curated,
+        found.chapters,
     )  # fmt: skip
 
 
