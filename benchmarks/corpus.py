@@ -97,7 +97,7 @@ def measure(who: str, python: str, folder: Path) -> dict[str, Any]:
 
 
 def _peak_memory(process: subprocess.Popen) -> float:
-    """Highest sum, in MB, over the process and all that it started, looked at five times a second."""
+    """Highest sum, in MB, over the process and what it started, looked at once a second: looking costs time too."""
     import psutil
 
     peak = 0
@@ -107,7 +107,7 @@ def _peak_memory(process: subprocess.Popen) -> float:
         except psutil.NoSuchProcess:
             break
         peak = max(peak, sum(map(_own_memory, family)))
-        time.sleep(0.2)
+        time.sleep(1)
     process.wait()
     return peak / 1e6
 

@@ -53,7 +53,8 @@ def main(chapters: str, scratch: str) -> None:
     DefaultExecutor(init_configs(["--config", str(at / "recipe.yaml")])).run()
     seconds = time.perf_counter() - began
     kept = ids_in([at / "kept.jsonl"])
-    print(json.dumps({"seconds": seconds, "removed": sorted(ids_in(Path(chapters).glob("*")) - kept)}))
+    result = {"seconds": seconds, "removed": sorted(ids_in(Path(chapters).glob("*")) - kept)}
+    print(json.dumps(result), file=sys.__stdout__, flush=True)  # sys.stdout is its logger by now
 
 
 if __name__ == "__main__":
