@@ -93,13 +93,17 @@ def losses(artifacts, model):
     return [e["loss"] for e in read_journal(artifacts.store, f"runs/{model}") if e["kind"] == "train"]
 
 
+def kinds(lines):
+    """Who spoke, one after the other."""
+    return [kind for kind, _ in groupby(line.partition(":")[0] for line in lines)]
+
+
 def said(lines, word):
     return [line for line in lines if word in line]
 
 
 def test_books_become_a_registered_model(tale):
-    kinds = [kind for kind, _ in groupby(line.partition(":")[0] for line in tale.first)]
-    assert kinds == ["corpus", "tokenizer", "shards", "language", "shards", "voice", "registry"]
+    assert kinds(tale.first) == ["corpus", "tokenizer", "shards", "language", "shards", "voice", "registry"]
     registry = Registry(tale.artifacts().store)
     assert registry.resolve("tale@latest").digest == tale.version.digest
     model = tale.model(tale.version)
@@ -187,7 +191,7 @@ def test_two_workers_in_another_storage_have_the_same_losses(tale, elsewhere):
 
 def test_object_storage_holds_the_whole_pipeline(tale, elsewhere):
     overrides, version, lines = elsewhere
-    assert [line.partition(":")[0] for line in lines] == ["corpus", "tokenizer", "shards", "language", "registry"]
+    assert kinds(lines) == ["corpus", "tokenizer", "shards", "language", "registry"]
     artifacts = tale.artifacts(*overrides)
     assert isinstance(artifacts.store, Store)
     assert not artifacts.store.is_local

@@ -25,7 +25,8 @@ def chapter(book, index, split="train", lines=30):
     text = f"第{index}回\n" + "".join(LINES[i] for i in rng.integers(0, len(LINES), lines))
     return {
         "chapter_id": f"{book:0>12}:{index:05d}", "book": book, "title": f"第{index}回", "index": index, "text": text,
-        "chars": len(text), "language": "zh", "split": split, "digest": f"{book}{index}",
+        "chars": len(text), "language": "zh", "split": split, "digest": f"{book}{index}", "scenes": [0],
+        "labels": [], **dict.fromkeys(("author", "genre", "volume", "perspective", "origin", "source"), ""),
     }  # fmt: skip
 
 
