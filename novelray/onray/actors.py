@@ -5,15 +5,12 @@ Like `map_rows`: small rows that describe work go out, small rows come back, and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from novelray.errors import NovelRayError
-from novelray.onray.data import MOST_TASKS, Row, _each, _error, quiet
-from novelray.onray.errors import from_ray
+from novelray.onray.data import Row, _each, numbered, results_of
 
 CPUS = 4  # of an actor without a GPU, at most
 
@@ -34,29 +31,14 @@ def map_on_actors(
 
     if not rows:
         return []
-    quiet()
-    numbered = [{"number": number, "row": json.dumps(row)} for number, row in enumerate(rows)]
     cpus, gpus, most = _size(ray.cluster_resources())
     worker: Any = _Worker
-    dataset = ray.data.from_items(numbered, override_num_blocks=min(len(rows), MOST_TASKS))
-    mapped = dataset.map_batches(
+    mapped = numbered(rows).map_batches(
         worker, batch_size=1, batch_format="pyarrow", num_cpus=cpus, num_gpus=gpus,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(most, len(rows))),
         fn_constructor_kwargs={"make": make, "options": dict(options)},
     )  # fmt: skip
-    results: dict[int, Row] = {}
-    try:
-        for found in mapped.iter_rows():
-            if found["error"]:
-                raise _error(json.loads(found["error"]))
-            results[found["number"]] = json.loads(found["result"])
-            done(found["number"])
-    except NovelRayError:
-        raise
-    except Exception as error:
-        raise from_ray(error, doing) from error
-    assert len(results) == len(rows), "Ray Data lost a row"
-    return [results[number] for number in range(len(rows))]
+    return results_of(mapped, len(rows), doing, done)
 
 
 def _size(there: Mapping[str, float]) -> tuple[int, int, int]:

@@ -41,14 +41,25 @@ def map_rows(
 
     if not rows:
         return []
-    quiet()
-    numbered = [{"number": number, "row": json.dumps(row)} for number, row in enumerate(rows)]
     each: Any = _each  # Ray's types know no keyword arguments
-    dataset = ray.data.from_items(numbered, override_num_blocks=min(len(rows), MOST_TASKS))
-    mapped = dataset.map_batches(
+    mapped = numbered(rows).map_batches(
         each, batch_size=1, batch_format="pyarrow", compute=ray.data.TaskPoolStrategy(workers),
         fn_kwargs={"task": task, "options": dict(options)},
     )  # fmt: skip
+    return results_of(mapped, len(rows), doing, done)
+
+
+def numbered(rows: Sequence[Row]) -> Any:
+    """A dataset of the rows with their numbers, a block for each of the first MOST_TASKS."""
+    import ray
+
+    quiet()
+    items = [{"number": number, "row": json.dumps(row)} for number, row in enumerate(rows)]
+    return ray.data.from_items(items, override_num_blocks=min(len(rows), MOST_TASKS))
+
+
+def results_of(mapped: Any, count: int, doing: str, done: Callable[[int], None]) -> list[Row]:
+    """Run a mapped dataset of `count` numbered rows; what `map_rows` returns and raises."""
     results: dict[int, Row] = {}
     try:
         for found in mapped.iter_rows():
@@ -60,8 +71,8 @@ def map_rows(
         raise
     except Exception as error:
         raise from_ray(error, doing) from error
-    assert len(results) == len(rows), "Ray Data lost a row"
-    return [results[number] for number in range(len(rows))]
+    assert len(results) == count, "Ray Data lost a row"
+    return [results[number] for number in range(count)]
 
 
 def quiet() -> None:

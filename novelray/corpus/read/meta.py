@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 LONGEST = 300  # characters of a value that can still be a title or a name
@@ -41,9 +41,6 @@ class BookMeta:
         """These fields, and `other`'s where one is not known here."""
         mine, theirs = asdict(self), asdict(other)
         return BookMeta(**{k: theirs[k] if mine[k] in ("", None) else mine[k] for k in mine})
-
-
-FIELDS = tuple(f.name for f in fields(BookMeta))
 
 
 def meta_of(record: Mapping[Any, Any]) -> BookMeta:
