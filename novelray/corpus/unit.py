@@ -27,7 +27,7 @@ from novelray.recipe.corpus import CorpusSection
 from novelray.recipe.quality import QualitySection
 from novelray.storage.artifacts import digest_of
 
-UNIT_VERSION = 1
+UNIT_VERSION = 2
 CHAPTERS_FILE, SKETCHES_FILE, OUTCOME_FILE = "chapters.parquet", "sketches.parquet", "outcome.json"
 _SECTIONS = ("read", "clean", "privacy", "quality", "min_chapter_chars", "max_chapter_chars")
 

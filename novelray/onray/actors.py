@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from novelray.onray.data import Row, _each, numbered, results_of
+from novelray.onray.data import Row, numbered, results_of, run_each
 
 CPUS = 4  # of an actor without a GPU, at most
 
@@ -58,7 +58,7 @@ class _Worker:
         self._task: Callable[[Row], Row] | None = None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        return _each(batch, self._do, {})
+        return run_each(batch, self._do, {})
 
     def _do(self, row: Row) -> Row:
         if self._task is None:

@@ -192,15 +192,15 @@ def _changes(recipe: Recipe, units: Sequence[Unit], outcomes: Sequence[Outcome])
     """Examples of what cleaning changed, from the files that it changed the most."""
     places = most_changed((unit.book, outcome.books) for unit, outcome in zip(units, outcomes, strict=True))
     rows: list[Row] = [{"book": asdict(units[place].book), "name": outcomes[place].books[0].book} for place in places]
-    options = {"section": recipe.corpus, "endpoint": recipe.storage.endpoint}
+    options = {"section": recipe.corpus, "seed": recipe.seed, "endpoint": recipe.storage.endpoint}
     found = map_rows(rows, _changes_in, options, "Looking for examples of changes")
     return [example for row in found for example in row["examples"]]
 
 
-def _changes_in(row: Row, section: CorpusSection, endpoint: str | None) -> Row:
+def _changes_in(row: Row, section: CorpusSection, seed: int, endpoint: str | None) -> Row:
     book = Book.of_json(row["book"])
     with tempfile.TemporaryDirectory(prefix="novelray-changes-") as folder:
-        diff = changes_of(fetch(book, Path(folder), endpoint), book, section, masked=True)
+        diff = changes_of(fetch(book, Path(folder), endpoint), book, section, masked=True, key=seed)
         return {"examples": shown_changes(diff, row["name"])}
 
 

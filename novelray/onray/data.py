@@ -41,7 +41,7 @@ def map_rows(
 
     if not rows:
         return []
-    each: Any = _each  # Ray's types know no keyword arguments
+    each: Any = run_each  # Ray's types know no keyword arguments
     mapped = numbered(rows).map_batches(
         each, batch_size=1, batch_format="pyarrow", compute=ray.data.TaskPoolStrategy(workers),
         fn_kwargs={"task": task, "options": dict(options)},
@@ -90,7 +90,8 @@ def quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
-def _each(batch: pa.Table, task: Callable[..., Row], options: Mapping[str, Any]) -> pa.Table:
+def run_each(batch: pa.Table, task: Callable[..., Row], options: Mapping[str, Any]) -> pa.Table:
+    """Run a task on each numbered row of a batch: number, result and, for an error of ours, what it said."""
     results, problems = [], []
     for item in batch.column("row").to_pylist():
         result, problem = "", ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -159,6 +160,17 @@ def test_one_more_book_is_only_that_books_work(ray_session, shelf, artifacts):
     assert before.items() <= after.items()
     assert len(after) == len(before) + 3
     assert {r["book"] for r in _rows(artifact)} == set("abcd")
+
+
+def test_the_examples_of_changes_name_persons_as_the_chapters_do(ray_session, shelf, artifacts):
+    for seed in (1, 2):
+        (shelf / "a.txt").write_text(_novel(salt="a") + "（译者注:此处从旧本,译者:王小明）\n")
+        artifact = build_corpus(_recipe(shelf, seed=seed, privacy={"people": "mask"}), artifacts, lambda line: None)
+        texts = "".join(row["text"] for row in _rows(artifact))
+        note = re.search(r"（译者注：此处从旧本，译者：.+?）", texts).group()
+        assert "王小明" not in note
+        shown = [e["after"] for e in artifact.read_json("report.json")["examples"]["changes"]]
+        assert any(note in after for after in shown), (note, shown)
 
 
 def test_the_report_shows_what_was_changed_and_nobodys_number(ray_session, shelf, artifacts):

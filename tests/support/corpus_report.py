@@ -132,9 +132,7 @@ def _examples() -> dict[str, Any]:
     }
     return {
         "examples": {
-            "changes": [{"kind": "punctuation", "book": "长夜", "before": "他说,“走吧.”", "after": "他说，“走吧。”"}],
-            "privacy": [{"kind": "phone", "book": "长夜", "diff": ["--- a", "+++ b", "-电话1380000", "+电话【电话】"]}],
-            "removed": [{"kind": "advertising", "book": "灯下集", "lang": "zh", "text": "最新章节请到本站阅读"}],
+            "changes": [{"book": "长夜", "before": "他说,“走吧.”", "after": "他说，“走吧。”"}],
         },
         "excerpts": {
             "worst": [{**passage, "score": 0.41, "measure": "style_distance", "why": "far from the rest of the book"}],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _STEMS, _BRANCHES = "甲乙丙丁戊己庚辛壬癸", "子丑寅卯辰巳午未申酉戌亥"
 _HANZI = re.compile(r"[\u3400-\u9fff]")
+_PSEUDONYM = re.compile(f"化名[{_STEMS}][{_BRANCHES}]")
 _FIELDS = ("author", "translator", "editor")
 
 # (清) 曹雪芹, 〔美〕海明威, [英]狄更斯 著: where a person is from and what the person did are no part of the name.
@@ -61,7 +62,8 @@ def single_names(text: str) -> list[str]:
         return [whole]  # Austen, Jane
     parts = (_ORIGIN.sub("", part).strip() for part in _BETWEEN.split(whole))
     names = (did if len(did := _DID.sub("", part)) > 1 else part for part in parts)  # 张译 did not translate
-    return [name for name in names if len(name) > 1 and name.casefold() not in _NOBODY]
+    persons = (name for name in names if len(name) > 1 and name.casefold() not in _NOBODY)
+    return [name for name in persons if not _PSEUDONYM.match(name)]  # masked text is not masked again
 
 
 def protect_meta(meta: BookMeta, section: PrivacySection, key: int) -> BookMeta:

@@ -36,7 +36,6 @@ def removed(report: Mapping[str, Any], w: Words) -> Html | Nothing:
     colour = {kind: f"c{min(place, COLOURS)}" for place, kind in enumerate(others, 1)} | {"duplicates": "dup"}
     return join([
         _sum(read, kept, dict(kinds), w), _overall(read, kept, kinds, colour, w), _by_book(report, colour, w),
-        _lines(report, w),
     ])  # fmt: skip
 
 
@@ -111,19 +110,6 @@ def _gone(book: Mapping[str, Any]) -> float:
     return float(book["chars"] - kept + (number(book.get("duplicate_chars")) or 0))
 
 
-def _lines(report: Mapping[str, Any], w: Words) -> Html | None:
-    found = rows(mapping(report.get("examples")).get("removed"))
-    if not found:
-        return None
-    known = titles(report)
-    items = (
-        tag("li", badge(w.name(names.REMOVED, e.get("kind", "?"))), " ",
-            quote(clip(e.get("text"), EXCERPT), e.get("lang")), tag("small", known.get(str(e.get("book")), "")))
-        for e in found[:EXAMPLES]
-    )  # fmt: skip
-    return block(w("删去的例子", "Examples of what was removed"), tag("ul", *items, class_="examples"))
-
-
 def changed(report: Mapping[str, Any], w: Words) -> Html | Nothing:
     """Changes of the text by kind: normalisation, correction, personal data; with small diffs."""
     counts = {kind: n for kind, n in _numbers(report.get("changes")).items() if n}
@@ -131,12 +117,11 @@ def changed(report: Mapping[str, Any], w: Words) -> Html | Nothing:
     ordinary = {kind: n for kind, n in counts.items() if kind not in private}
     if not counts and not private:
         return Nothing(w("没有改动任何文字。", "No text was changed."))
-    examples = mapping(report.get("examples"))
+    examples = rows(mapping(report.get("examples")).get("changes"))
     return join([
         _counts(ordinary, w("规范化与校正", "Normalisation and correction"), w),
-        _diffs(rows(examples.get("changes")), report, w("改动的例子", "Examples of changes"), w),
+        _diffs(examples, report, w("改动的例子", "Examples of changes"), w),
         _counts(private, w("个人信息", "Personal data"), w),
-        _diffs(rows(examples.get("privacy")), report, w("遮盖的例子", "Examples of masking"), w),
     ])  # fmt: skip
 
 
@@ -162,25 +147,11 @@ def _diffs(found: list[Mapping[str, Any]], report: Mapping[str, Any], heading: s
         seen[str(example.get("book"))] += 1
     found = [found[place] for _, place in sorted(turns)]
     items = (
-        tag("li", badge(w.name(names.CHANGES, e["kind"])) if e.get("kind") else None, " ",
-            tag("small", known.get(str(e.get("book")), "")), _diff(e))
+        tag("li", tag("small", known.get(str(e.get("book")), "")),
+            inline_diff(clip(e.get("before"), EXCERPT), clip(e.get("after"), EXCERPT), e.get("lang")))
         for e in found[:EXAMPLES]
     )  # fmt: skip
     return block(heading, tag("ul", *items, class_="examples"))
-
-
-def _diff(example: Mapping[str, Any]) -> Html:
-    lines = example.get("diff")
-    if isinstance(lines, list | tuple):
-        told = [str(line).rstrip("\n") for line in lines if not str(line).startswith(("---", "+++", "@@"))]
-        return tag("pre", *(tag(_line_tag(line), clip(line, EXCERPT), "\n") for line in told[:12]))
-    if example.get("before") is None:
-        return quote(clip(example.get("after"), EXCERPT), example.get("lang"))
-    return inline_diff(clip(example.get("before"), EXCERPT), clip(example.get("after"), EXCERPT), example.get("lang"))
-
-
-def _line_tag(line: str) -> str:
-    return "ins" if line.startswith("+") else "del" if line.startswith("-") else "span"
 
 
 def inline_diff(before: str, after: str, lang: Any = "") -> Html:

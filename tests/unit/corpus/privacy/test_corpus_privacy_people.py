@@ -85,6 +85,15 @@ def test_the_last_name_alone_and_the_other_script_are_known_too():
     assert masked("作者注：魯迅", ["鲁迅"]) == f"作者注：{pseudonym('鲁迅', 1)}"
 
 
+@pytest.mark.parametrize("text", ["译者：王道乾\n", "王道乾 译\n", "Translated by Howard Goldblatt\n"])
+def test_what_is_masked_is_not_masked_again(text):
+    once = masked(text)
+    assert once != text
+    assert protect_notes(once, [], MASK, key=1) == (once, {})
+    meta = protect_meta(BookMeta(author="王道乾", translator="Howard Goldblatt"), MASK, 1)
+    assert protect_meta(meta, MASK, 1).author == meta.author
+
+
 def test_drop_takes_the_line_of_a_note_and_the_bracket_in_a_line_of_the_story():
     text = "译者：王道乾\n他来了（译者注：王道乾删。）又走了。\n王道乾笑了。\n"
     assert protect_notes(text, ["王道乾"], DROP, 1) == ("\n他来了又走了。\n王道乾笑了。\n", {"people": 2})
