@@ -89,6 +89,19 @@ def run(*jobs: Job, world: int = 1, attempt: str = "a") -> list[int]:
     return [worker.exitcode for worker in workers]
 
 
+def run_here(*jobs: Job) -> None:
+    """Run stages to their end in this process, as the only worker: no start-up, and errors reach the caller."""
+    os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", DS_ACCELERATOR="cpu", DS_LOG_LEVEL="error")
+    import torch
+
+    if not torch.distributed.is_initialized():  # once: DeepSpeed remembers the first group for good
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    from novelray.train.stage import run_stage
+
+    for job in jobs:
+        run_stage(job, Place(0, 1, "cpu", "a"))
+
+
 def work(jobs: tuple[Job, ...], rank: int, world: int, port: int, attempt: str) -> None:
     """One worker: what Ray Train does before it calls the stage."""
     os.environ.update(
