@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from novelray.errors import RecipeError
 from novelray.models.source import check_context, digest_of_source, resolve
 from novelray.onray import session
 from novelray.recipe import Recipe
@@ -165,21 +167,59 @@ def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) 
     kind, _, value = tokenizer.partition(":")
     folder = Path(value) if kind == "folder" else artifacts.get(value).local()
     digest = value if value.startswith("tokenizer-") else digest_of_tokenizer(folder)
-    shards = build_shards(recipe, artifacts, trained.corpus, folder, digest, stage.books, say)
-    return job_for(recipe, artifacts, stage, source, tokenizer, shards)
+    shards_of = partial(build_shards, recipe, artifacts, trained.corpus, folder, digest, say=say)
+    old = _old_shards(artifacts, stage, source, shards_of)
+    return job_for(recipe, artifacts, stage, source, tokenizer, shards_of(stage.books), old)
+
+
+def _old_shards(
+    artifacts: Artifacts, stage: StageSection, source: str, shards_of: Callable[[tuple[str, ...]], Artifact]
+) -> tuple[str, ...]:
+    """Ids of the shards of what a stage is not to forget. Raises RecipeError when it is to and there are none."""
+    if not stage.continual.active:
+        return ()
+    old = (shards_of(stage.continual.old).id,) if stage.continual.old else known_shards(artifacts, source)
+    if not old:
+        raise RecipeError(
+            f"Stage {stage.name!r} is to keep what its base knows (train.continual), and on which rows "
+            f"{source.removeprefix('folder:')} was trained is not known.",
+            "Name the books that stand for them in train.continual.old.",
+        )
+    return old
+
+
+def known_shards(artifacts: Artifacts, source: str) -> tuple[str, ...]:
+    """Ids of the shards that a model of ours, and those that it was made from, were trained on, newest first."""
+    kind, _, value = source.partition(":")
+    found = artifacts.find(value) if kind == "artifact" else None
+    if found is None:
+        return ()
+    inputs = found.manifest.inputs
+    return tuple(dict.fromkeys((inputs["shards"], *known_shards(artifacts, f"artifact:{inputs['base']}"))))
 
 
 def job_for(
-    recipe: Recipe, artifacts: Artifacts, stage: StageSection, source: str, tokenizer: str, shards: Artifact
+    recipe: Recipe,
+    artifacts: Artifacts,
+    stage: StageSection,
+    source: str,
+    tokenizer: str,
+    shards: Artifact,
+    old: tuple[str, ...] = (),
 ) -> Job:
-    """The job of one stage. Its identity: rows, start, hyper-parameters, seed; never where it runs."""
+    """The job of one stage. Its identity: rows, start, hyper-parameters, seed; never where it runs.
+
+    `old`: ids of the shards of what is not to be forgotten.
+    """
     limit = recipe.model.position_limit or max(2048, 4 * recipe.shards.context)
     hyper = {k: v for k, v in stage.identity().items() if k not in ("books", "name")}
     section = {"train": hyper, "seed": recipe.seed}
     if source.startswith("scratch:"):
         section["position_limit"] = limit
+    inputs = {"shards": shards.id, "base": digest_of_source(source)}
+    inputs |= {f"old_{number}": name for number, name in enumerate(old)}
     return Job(
-        plan=Plan("model", TRAIN_VERSION, {"shards": shards.id, "base": digest_of_source(source)}, section),
+        plan=Plan("model", TRAIN_VERSION, inputs, section),
         artifacts=artifacts,
         stage=stage,
         scaling=recipe.scaling,
@@ -188,6 +228,7 @@ def job_for(
         seed=recipe.seed,
         source=source,
         shards=shards.id,
+        old_shards=old,
         tokenizer=tokenizer,
         context=recipe.shards.context,
         position_limit=limit,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share, Slug
+from novelray.recipe.continual import ContinualSection
 
 Unit = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -98,6 +99,9 @@ class Hyper(Section):
     early_stopping: EarlyStoppingSection | None = None
     """Absent: never stop early."""
 
+    continual: ContinualSection = ContinualSection()
+    """What is done against forgetting what the model knew."""
+
 
 class StageSection(Hyper):
     """One stage. What is not given is taken from the `train` section. It starts from the model the one before made."""
@@ -109,8 +113,9 @@ class StageSection(Hyper):
     """Names of books (globs) whose chapters this stage trains and is measured on."""
 
     def identity(self) -> dict[str, Any]:
-        """Like every section's, less the adapter's settings where no adapter is trained."""
+        """Like every section's, less the settings of what is not done."""
         unused = {"lora"} if self.method == "full" else set()
+        unused |= set() if self.continual.active else {"continual"}
         return {name: value for name, value in super().identity().items() if name not in unused}
 
 

@@ -30,6 +30,7 @@ class Job:
     position_limit: int  # longest context of a scratch model, tokens
     checkpoint_every: int
     keep_checkpoints: int
+    old_shards: tuple[str, ...] = ()  # artifact ids: rows of what is not to be forgotten, newest first
     export: bool = True  # False: measure only (a trial of a sweep)
     resume: bool = True
 
