@@ -81,6 +81,12 @@ class CancelledError(NovelRayError):
     exit_code = EXIT_CANCELLED
 
 
+class PreemptedError(NovelRayError):
+    """The platform takes a machine back, with notice. What was done so far is committed."""
+
+    exit_code = EXIT_RETRY
+
+
 def missing_package(package: str, extra: str) -> NovelRayError:
     """The error for an optional library that is not installed."""
     return NovelRayError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import uuid
@@ -16,14 +17,24 @@ import ray
 import ray.train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
-from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
+from ray.train.v2.api.exceptions import ControllerError, PreemptionError, TrainingFailedError, WorkerGroupError
 
-from novelray.errors import EXIT_RETRY, CancelledError, CapacityError, DiskFullError, GaveUpError, NovelRayError
+from novelray.checkpoints.commit import commits
+from novelray.errors import (
+    EXIT_RETRY,
+    CancelledError,
+    CapacityError,
+    DiskFullError,
+    GaveUpError,
+    NovelRayError,
+    PreemptedError,
+)
 from novelray.recipe.scaling import ScalingSection
 from novelray.storage import Artifact
 from novelray.telemetry.bar import progress_bar
 from novelray.telemetry.control import forwarding, request_cancel
 from novelray.train.job import Job, Place
+from novelray.train.retry import Cause, Failure, decide
 
 Result = TypeVar("Result")
 Resources = Mapping[str, float]
@@ -31,6 +42,7 @@ REJOIN_S = 300.0
 """Longest wait, before another attempt, for a lost node to come back."""
 
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # a finished or lost worker is seen sooner
+os.environ.setdefault("RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S", "1")  # some platforms give 30 s from notice to end
 
 
 @dataclass(frozen=True)
@@ -85,16 +97,23 @@ def layout_now(scaling: ScalingSection, patience_s: float = 0.0) -> Layout:
     end = time.monotonic() + patience_s
     while True:
         try:
-            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            return layout_for(scaling, ray.cluster_resources(), nodes)
+            nodes = _staying_nodes()
+            total = {name: sum(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU")}
+            return layout_for(scaling, total, nodes)
         except CapacityError:
             if time.monotonic() >= end:
                 raise
             time.sleep(1.0)
 
 
+def _staying_nodes() -> list[Resources]:
+    """What the living nodes have, without those that the platform is taking back."""
+    leaving = ray._private.state.state.get_draining_nodes()  # type: ignore[attr-defined]
+    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]
+
+
 def train(job: Job, say: Callable[[str], None]) -> Artifact:
-    """Run one stage to its model artifact; restarts from the last commit when workers are lost, as often as allowed.
+    """Run one stage to its model artifact; restarts from the last commit when workers are lost (train/retry.py).
 
     Raises NovelRayErrors for people: bad input at once, CancelledError, GaveUpError when the retries are used up.
     """
@@ -121,17 +140,27 @@ def _summary(artifact: Artifact) -> str:
 def _with_retries(job: Job, layout: Layout, say: Callable[[str], None]) -> None:
     # "auto" is decided once: a run that has lost its GPUs waits for them and does not crawl on.
     scaling = job.scaling.model_copy(update={"device": "gpu" if layout.gpu else "cpu"})
-    for attempt in range(job.scaling.retries + 1):
-        patience_s = REJOIN_S if attempt else 0.0
-        cause = _in_thread(partial(_attempt, job, scaling, patience_s), lambda: _cancel(job, say))
-        if cause is None:
+    failures: list[Failure] = []
+    while True:
+        patience_s = REJOIN_S if failures else 0.0
+        lost = _in_thread(partial(_attempt, job, scaling, patience_s), lambda: _cancel(job, say))
+        if lost is None:
             return
-        if attempt < job.scaling.retries:
-            say(f"{job.stage.name}: {cause} Going on from the last commit ({attempt + 1} of {job.scaling.retries}).")
+        failures.append(Failure(lost.cause, lost.message, _committed(job)))
+        decision = decide(failures, job.scaling.retries)
+        if not decision.again:
+            break
+        say(f"{job.stage.name}: {lost.message} Going on from the last commit ({decision.why}).")
+        time.sleep(decision.wait_s)
     raise GaveUpError(
-        f"Stage {job.stage.name!r} failed {job.scaling.retries + 1} times; last: {cause}",
+        f"Stage {job.stage.name!r} failed {len(failures)} times; last: {failures[-1].text}",
         "What was committed is kept. Look at the workers' logs, then run the same command again.",
     )
+
+
+def _committed(job: Job) -> int | None:
+    """Step of the newest commit: whether a run gets on is read from it."""
+    return next((commit.step for commit in commits(job.artifacts.store, job.run)), None)
 
 
 def _cancel(job: Job, say: Callable[[str], None]) -> None:
@@ -162,14 +191,14 @@ def _in_thread(work: Callable[[], Result], on_interrupt: Callable[[], None]) -> 
     raise CancelledError("Cancelled when the training was done.", "Run the same command again to go on from there.")
 
 
-def _attempt(job: Job, scaling: ScalingSection, patience_s: float) -> str | None:
-    """One start of the worker group. Returns None when done, or why it was lost. Raises what a retry cannot mend."""
+def _attempt(job: Job, scaling: ScalingSection, patience_s: float) -> AttemptError | None:
+    """One start of the worker group. Returns None when done, or why it failed. Raises what a retry cannot mend."""
     try:
         trainer_for(job, layout_now(scaling, patience_s)).fit()
     except TrainingFailedError as error:
         failure = failure_of(error)
-        if isinstance(failure, LostWorkerError):
-            return failure.message
+        if isinstance(failure, AttemptError):
+            return failure
         raise failure from None
     finally:
         job.artifacts.store.delete(f"{job.run}/ray")
@@ -196,28 +225,51 @@ def _run_config(job: Job, callbacks: list[Any] | None) -> RunConfig:
         name=uuid.uuid4().hex[:12],
         storage_path=f"{store.base}/{job.run}/ray",
         storage_filesystem=store.fs,
-        failure_config=FailureConfig(max_failures=0),
+        failure_config=FailureConfig(max_failures=0, max_preemption_failures=0),
         callbacks=callbacks,
     )
 
 
-class LostWorkerError(NovelRayError):
-    """A worker or node went away, or raised something that another try may not meet again."""
+class AttemptError(NovelRayError):
+    """An attempt failed in a way that another one may not. `cause` decides how often that is tried."""
 
     exit_code = EXIT_RETRY
 
+    def __init__(self, message: str, hint: str = "", cause: Cause = Cause.LOST) -> None:
+        super().__init__(message, hint)
+        self.cause = cause
+
+
+PEER_IS_GONE = re.compile(r"closed by peer|reset by peer|broken pipe|timed? ?out|gloo|nccl|connection refused", re.I)
+"""How a worker's collective operations fail when another worker, or the way to it, is lost."""
+
 
 def failure_of(error: TrainingFailedError) -> NovelRayError:
-    """Why training failed: an error of ours that a worker raised and no retry can mend, or a LostWorkerError."""
+    """Why training failed: an error of ours that a worker raised and no retry can mend, or an AttemptError."""
     failures = list(error.worker_failures.values()) if isinstance(error, WorkerGroupError) else []
     if isinstance(error, ControllerError):
         failures = [error.controller_failure]
-    causes = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]
-    for cause in causes:
-        if isinstance(cause, DiskFullError) or (isinstance(cause, NovelRayError) and cause.exit_code != EXIT_RETRY):
-            return cause  # a full disk has room again only when somebody makes some
-    text = (str(causes[0]).strip().splitlines() or ["no message"])[0]
-    return LostWorkerError(f"a worker was lost ({type(causes[0]).__name__}: {text}).")
+    causes: list[BaseException] = [getattr(failure, "_base_exc", failure) for failure in failures] or [error]
+    for final in causes:
+        if isinstance(final, DiskFullError) or (isinstance(final, NovelRayError) and final.exit_code != EXIT_RETRY):
+            return final  # a full disk has room again only when somebody makes some
+    # One rank's end makes the others fail in their own ways: what says most about the cause comes first.
+    cause, first = min(((_cause(c), c) for c in causes), key=lambda pair: list(Cause).index(pair[0]))
+    text = (str(first).strip().splitlines() or ["no message"])[0]
+    what = {Cause.LOST: "a worker was lost", Cause.ERROR: "a worker met an error"}.get(cause)
+    return AttemptError(text if what is None else f"{what} ({type(first).__name__}: {text}).", cause=cause)
+
+
+def _cause(error: BaseException) -> Cause:
+    """The cause that one worker's failure speaks for."""
+    seen = getattr(error, "health_check_failure", error)
+    if isinstance(error, PreemptedError | PreemptionError) or getattr(seen, "preempted", False):
+        return Cause.PREEMPTED
+    if isinstance(error, NovelRayError):
+        return Cause.STORAGE
+    if seen is not error or isinstance(error, ray.exceptions.RayError | TrainingFailedError):
+        return Cause.LOST
+    return Cause.LOST if PEER_IS_GONE.search(str(error)) else Cause.ERROR
 
 
 def _worker(config: dict[str, Any]) -> None:
@@ -233,8 +285,13 @@ def _worker(config: dict[str, Any]) -> None:
     from novelray.train.stage import run_stage
 
     device = str(ray.train.torch.get_device()) if config["gpu"] else "cpu"
-    place = Place(rank, world, device, _common_attempt(rank), marks)
+    place = Place(rank, world, device, _common_attempt(rank), marks, _preempted)
     run_stage(job, place, lambda metrics: ray.train.report(metrics))
+
+
+def _preempted() -> bool:
+    """Whether a node with a worker of this run is about to go. Every rank has to ask at the same steps."""
+    return ray.train.get_preemption_info() is not None
 
 
 def _process_start() -> float:

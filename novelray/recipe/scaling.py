@@ -30,7 +30,8 @@ class ScalingSection(Section):
     """`optimizer`: keep the optimiser in CPU memory (ZeRO 1 to 3)."""
 
     retries: Annotated[int, Field(ge=0)] = 3
-    """Automatic restarts from the last commit after a worker or node is lost."""
+    """Automatic restarts from the last commit, after a loss or an error, in a row without a new commit in between.
+    Preemption with notice is not counted; the same error at the same place is not tried a third time."""
 
     collective_timeout_s: PositiveInt = 600
     """Seconds after which workers that wait for each other give up, so that a lost peer is noticed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from novelray.recipe.model import ModelSection
@@ -54,6 +55,7 @@ class Place:
     device: str = "cpu"
     attempt: str = "local"
     marks: dict[str, float] = field(default_factory=dict)  # when the worker got where, seconds since 1970
+    preempted: Callable[[], bool] = lambda: False  # has the platform said that it takes a machine of this run back?
 
     @property
     def cuda(self) -> bool:

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from novelray.checkpoints.commit import Committer
-from novelray.errors import CancelledError, StorageError, TrainError
+from novelray.errors import CancelledError, NovelRayError, PreemptedError, StorageError, TrainError
 from novelray.shards.order import share
 from novelray.shards.rows import Rows
 from novelray.telemetry.journal import Journal
@@ -62,22 +62,24 @@ class Loop:
         self._speed = Speed(ready.steps)
 
     def run(self) -> Progress:
-        """Train to the end, an early stop or a cancel. Raises CancelledError after the commit of a cancelled run."""
+        """Train to the end, an early stop, a cancel or a notice of preemption.
+
+        Raises CancelledError or PreemptedError after the commit of a run that was asked to stop.
+        """
         progress, stage = self.progress, self.job.stage
         self.ready.engine.train()
         while progress.step < self.ready.steps and not self._stopped_early():
             progress.validation_loss = None  # of this step, or of none: the best commit is chosen by it
             tokens, loss = self._step(progress.step)
             progress.step += 1
-            cancelled = self._log(tokens, loss)
-            improved = self._due(stage.validate_every) and self._validate()
-            if cancelled or improved or self._due(self.job.checkpoint_every):
+            asked = self._log(tokens, loss)
+            # A machine that is about to go has no time for a validation.
+            improved = asked is None and self._due(stage.validate_every) and self._validate()
+            if asked or improved or self._due(self.job.checkpoint_every):
                 self._commit()
-            if cancelled:
+            if asked:
                 self.committer.wait()
-                raise CancelledError(
-                    f"Cancelled at step {progress.step}.", "Run the same recipe again to go on from there."
-                )
+                raise asked
         if progress.committed != progress.step:
             self._commit()
         self.committer.wait()
@@ -101,15 +103,16 @@ class Loop:
             total += loss.detach()
         return tokens, total
 
-    def _log(self, tokens: int, loss: torch.Tensor) -> bool:
-        """Write a journal line when one is due. Returns whether a cancel was asked for, the same on every rank."""
+    def _log(self, tokens: int, loss: torch.Tensor) -> NovelRayError | None:
+        """Write a journal line when one is due. Returns why to stop here, if so; the same on every rank."""
         step = self.progress.step
         self._speed.count(tokens)
         # Before every commit too, so that the loss behind it is known to be finite.
         often = (self.job.telemetry.log_every, self.job.stage.validate_every, self.job.checkpoint_every)
         if not any(map(self._due, often)):
-            return False
-        summed = torch.stack([loss.double(), loss.new_tensor(float(self._cancel_asked())).double()])
+            return None
+        asked = loss.new_tensor([float(self._cancel_asked()), float(self.place.preempted())], dtype=torch.float64)
+        summed = torch.cat([loss.double().view(1), asked])
         all_reduce(summed)
         mean = summed[0].item() / max(1, tokens)
         if not math.isfinite(mean):
@@ -119,7 +122,15 @@ class Loop:
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
                 learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps), **self._speed.figures(step),
             )  # fmt: skip
-        return bool(summed[1].item() > 0)
+        return self._stop(*(value > 0 for value in summed[1:].tolist()))
+
+    def _stop(self, cancelled: bool, preempted: bool) -> NovelRayError | None:
+        step = self.progress.step
+        if cancelled:
+            return CancelledError(f"Cancelled at step {step}.", "Run the same recipe again to go on from there.")
+        if preempted:
+            return PreemptedError(f"A machine is being taken back; step {step} is committed.")
+        return None
 
     def _due(self, every: int) -> bool:
         """Whether something that is done every so many steps, and at the end, is to be done after this step."""

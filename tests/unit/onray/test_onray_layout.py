@@ -1,13 +1,16 @@
 """How workers are laid out on a cluster, and which failures another attempt may mend: decided without a cluster."""
 
+import pickle
 import threading
 import time
 
 import pytest
+import ray.exceptions
 
-from novelray.errors import CancelledError, CapacityError, DiskFullError, StorageError, TrainError
-from novelray.onray.train import LostWorkerError, _in_thread, failure_of, layout_for
+from novelray.errors import CancelledError, CapacityError, DiskFullError, PreemptedError, StorageError, TrainError
+from novelray.onray.train import AttemptError, _in_thread, failure_of, layout_for
 from novelray.recipe.scaling import ScalingSection
+from novelray.train.retry import Cause
 
 
 def layout(nodes, **scaling):
@@ -84,10 +87,21 @@ def test_what_a_user_has_to_mend_is_raised_and_not_tried_again():
 
 
 def test_what_may_pass_is_tried_again_and_says_what_it_was():
-    assert isinstance(failure(StorageError("timeout")), LostWorkerError)
+    assert failure(StorageError("timeout")).cause is Cause.STORAGE
     lost = failure(RuntimeError("Connection closed by peer\nmore lines"))
-    assert isinstance(lost, LostWorkerError)
-    assert "RuntimeError: Connection closed by peer)" in lost.message
+    assert isinstance(lost, AttemptError)
+    assert "a worker was lost (RuntimeError: Connection closed by peer)" in lost.message
+
+
+def test_the_cause_of_a_failure_is_told_from_its_consequences():
+    """When one rank ends, the others fail too, with errors of the network."""
+    gone, collateral = ray.exceptions.ActorDiedError(), RuntimeError("[gloo] Connection reset by peer")
+    assert failure(collateral, gone).cause is Cause.LOST
+    assert failure(collateral, PreemptedError("taken back")).cause is Cause.PREEMPTED
+    bug = failure(KeyError("weights"))
+    assert bug.cause is Cause.ERROR
+    assert "a worker met an error (KeyError: 'weights')" in bug.message
+    assert pickle.loads(pickle.dumps(bug)).cause is Cause.ERROR
 
 
 def test_the_first_interrupt_asks_and_the_second_stops_at_once(monkeypatch):
