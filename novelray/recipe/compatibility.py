@@ -64,6 +64,26 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "freezing-is-for-full",
+        ("train.freeze_layers", "train.method"),
+        "train.freeze_layers is {s.freeze_layers} in stage {s.name!r}, whose train.method is {s.method!r}: its base is "
+        "frozen anyway.",
+        "Remove it, or set train.method to full. In a run with several stages, say it in the stages it is for.",
+        lambda r, s: s.freeze_layers > 0 and s.method != "full",
+    ),
+    Rule(
+        "random-layers-are-trained",
+        ("model.base", "train.freeze_layers"),
+        "The first stage ({s.name!r}) freezes {s.freeze_layers} layers of {r.model.base!r}, whose weights are random.",
+        "Freeze layers in a later stage, or choose a base that is trained.",
+        lambda r, s: (
+            r.model.base.startswith("scratch:")
+            and s.method == "full"
+            and s.freeze_layers > 0
+            and s.name == r.train.resolved()[0].name
+        ),
+    ),
+    Rule(
         "scratch-trains-a-tokenizer",
         ("model.base", "shards.tokenizer"),
         "shards.tokenizer is 'train' but {r.model.base!r} has a tokenizer of its own: "

@@ -23,6 +23,7 @@ KNOWN_ELSEWHERE_AS = {
     "warmup_ratio": "train.warmup",
     "lora_r": "train.lora.rank",
     "r": "train.lora.rank",
+    "freeze_trainable_layers": "train.freeze_layers",
     "lora_alpha": "train.lora.alpha",
     "max_length": "shards.context",
     "max_seq_length": "shards.context",

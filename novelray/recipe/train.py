@@ -45,6 +45,10 @@ class Hyper(Section):
     method: Literal["full", "lora"] = "lora"
     """`full` trains every weight, `lora` trains adapters on a frozen base."""
 
+    freeze_layers: Annotated[int, Field(ge=0)] = 0
+    """With `method: full`, the number of lower decoder layers that keep their weights, and the input embeddings with
+    them (an output head that shares these keeps them too). 0: every weight is trained."""
+
     lora: LoraSection = LoraSection()
     """Used when `method` is `lora`."""
 
@@ -114,7 +118,7 @@ class StageSection(Hyper):
 
     def identity(self) -> dict[str, Any]:
         """Like every section's, less the settings of what is not done."""
-        unused = {"lora"} if self.method == "full" else set()
+        unused = {"lora"} if self.method == "full" else {"freeze_layers"}
         unused |= set() if self.continual.active else {"continual"}
         return {name: value for name, value in super().identity().items() if name not in unused}
 

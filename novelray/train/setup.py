@@ -13,6 +13,7 @@ import torch.distributed as dist
 from novelray.checkpoints.commit import Commit, latest
 from novelray.errors import TrainError
 from novelray.models.adapters import add_lora
+from novelray.models.freeze import train_above
 from novelray.models.load import load_model
 from novelray.recipe.train import StageSection
 from novelray.shards.order import RowOrder
@@ -93,12 +94,7 @@ def wants_bf16(stage: StageSection, place: Place) -> bool:
 
 def build_model(job: Job, bf16: bool) -> PreTrainedModel:
     """The model that the stage trains: the source, with fresh adapters for LoRA."""
-    tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    model = load_model(
-        job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
-        trust_remote_code=job.model.trust_remote_code,
-    )  # fmt: skip
+    model = load_source(job, bf16)
     limit = getattr(model.config, "max_position_embeddings", job.context)
     if job.context > limit:
         raise TrainError(
@@ -110,7 +106,17 @@ def build_model(job: Job, bf16: bool) -> PreTrainedModel:
     if job.stage.method == "lora":
         torch.manual_seed(job.seed)  # A is random: the same on every rank
         return add_lora(model, job.stage.lora)
-    return model.requires_grad_(True)
+    return train_above(model, job.stage.freeze_layers)
+
+
+def load_source(job: Job, bf16: bool) -> PreTrainedModel:
+    """What the stage starts from, as it is stored, in the precision of the run."""
+    tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    return load_model(
+        job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
+        trust_remote_code=job.model.trust_remote_code,
+    )  # fmt: skip
 
 
 def folder_of(source: str, job: Job) -> Path:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,24 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
             export_adapter(weights, adapter_config(job.stage.lora, targets), folder)
             _write_base(folder, job.source)
         else:
-            export_full(weights, torch.bfloat16 if bf16 else torch.float32, model, folder)
+            frozen = _frozen_weights(job, model, bf16) if job.stage.freeze_layers else ()
+            export_full(chain(weights, frozen), torch.bfloat16 if bf16 else torch.float32, model, folder)
         _copy_tokenizer(job, folder)
         draft = job.artifacts.begin(job.plan)
         draft.add_folder(folder)
         draft.commit(
             {"step": commit.step, "validation_loss": commit.state["validation_loss"], "method": job.stage.method}
         )
+
+
+def _frozen_weights(job: Job, model: Any, bf16: bool) -> Iterator[tuple[str, Any]]:
+    """The weights that no commit has, read from the source again: under ZeRO-3 the model holds only pieces of them."""
+    from novelray.train.setup import load_source
+
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in load_source(job, bf16).named_parameters():
+        if name not in trained:
+            yield f"{WEIGHT}{name}", parameter.detach()
 
 
 def _journal(job: Job, place: Place) -> Journal:
