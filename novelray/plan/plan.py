@@ -91,7 +91,7 @@ def _stage(recipe: Recipe, stage: StageSection, facts: Facts) -> StagePlan:
     rows = facts.rows.get(stage.name)
     per_epoch = None if rows is None else steps_per_epoch(rows, stage.global_batch)
     steps = None if per_epoch is None else min(per_epoch * stage.epochs, stage.max_steps or per_epoch * stage.epochs)
-    lora = stage.lora if stage.method == "lora" else None
+    lora = stage.lora if stage.adapts else None
     scaling = recipe.scaling
     strategy = Strategy(
         lora=lora, bf16=stage.precision == "bf16" or (stage.precision == "auto" and facts.bf16), zero=scaling.zero,

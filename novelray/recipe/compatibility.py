@@ -43,9 +43,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "lora-not-zero-3",
         ("train.method", "scaling.zero"),
-        "train.method 'lora' does not go with scaling.zero 3 in stage {s.name!r}: adapters can be saved empty there.",
+        "train.method {s.method!r} does not go with scaling.zero 3 in stage {s.name!r}: adapters can be saved empty "
+        "there.",
         "Use scaling.zero 0, 1 or 2: with a frozen base there is little left for ZeRO-3 to shard.",
-        lambda r, s: s.method == "lora" and r.scaling.zero == 3,
+        lambda r, s: s.adapts and r.scaling.zero == 3,
     ),
     Rule(
         "offload-needs-zero",
@@ -57,10 +58,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "scratch-needs-full-first",
         ("model.base", "train.method"),
-        "The first stage ({s.name!r}) uses 'lora' on {r.model.base!r}, whose weights are random.",
+        "The first stage ({s.name!r}) uses {s.method!r} on {r.model.base!r}, whose weights are random.",
         "Train a scratch: model with method full first (a stage before this one), or choose a base that is trained.",
         lambda r, s: (
-            r.model.base.startswith("scratch:") and s.method == "lora" and s.name == r.train.resolved()[0].name
+            r.model.base.startswith("scratch:") and s.method != "full" and s.name == r.train.resolved()[0].name
         ),
     ),
     Rule(
@@ -140,7 +141,7 @@ RULES: tuple[Rule, ...] = (
         ("tune.lora_rank", "train.method"),
         "tune.lora_rank is empty, and the last stage ({s.name!r}) trains adapters with method {s.method!r}.",
         "List at least one rank.",
-        lambda r, s: not r.tune.lora_rank and s.method == "lora" and s.name == r.train.resolved()[-1].name,
+        lambda r, s: not r.tune.lora_rank and s.adapts and s.name == r.train.resolved()[-1].name,
     ),
     Rule(
         "tune-range-rises",

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 
-from novelray.checkpoints.commit import Commit, latest
+from novelray.checkpoints.commit import Commit, Tensors, latest
 from novelray.errors import TrainError
 from novelray.models.adapters import add_lora
 from novelray.models.freeze import train_above
 from novelray.models.load import load_model
+from novelray.models.pissa import principal_parts, take_out
 from novelray.recipe.train import StageSection
 from novelray.shards.order import RowOrder
 from novelray.shards.rows import Rows, open_rows
@@ -22,7 +23,7 @@ from novelray.shards.tokenizer import load_tokenizer
 from novelray.train.engine import build_engine, build_optimizer, deepspeed_config
 from novelray.train.job import Job, Place
 from novelray.train.objective import NextTokenLoss
-from novelray.train.state import Parameters, load_optimizer, load_weights, trainable
+from novelray.train.state import INITIAL, Parameters, initial_of, load_optimizer, load_weights, trainable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,6 +42,7 @@ class Ready:
     start: int
     resumed: Commit | None
     bf16: bool
+    initial: Tensors = field(default_factory=dict)  # goes into every commit as it is; rank 0's
 
 
 def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
@@ -56,13 +58,19 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
     commit = newest_commit(job, place, say)
+    initial: Tensors = {}
+    if job.stage.starts_from_principal_parts:
+        initial = initial_of(commit) if commit else principal_parts(model, job.seed)
+        take_out(model, initial)
     if commit is not None:
         load_weights(commit, model)
     engine = _engine(job, place, model, bf16)
     parameters = trainable(engine.module.model)
     if commit is not None:
         load_optimizer(commit, engine, parameters, bf16)
-    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16)
+    # The engine has given every worker the weights of rank 0, the base's too: it is rank 0's that belong to them.
+    kept = {f"{INITIAL}{name}": value for name, value in initial.items() if place.rank == 0}
+    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16, kept)
 
 
 def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit | None:
@@ -103,7 +111,7 @@ def build_model(job: Job, bf16: bool) -> PreTrainedModel:
         )
     if job.stage.activation_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    if job.stage.method == "lora":
+    if job.stage.adapts:
         torch.manual_seed(job.seed)  # A is random: the same on every rank
         return add_lora(model, job.stage.lora)
     return train_above(model, job.stage.freeze_layers)

@@ -18,6 +18,7 @@ from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter,
 from novelray.errors import CancelledError, DamagedError
 from novelray.models.adapters import adapter_config
 from novelray.models.load import BASE_FILE
+from novelray.models.pissa import for_the_whole_base
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
 from novelray.telemetry.trackers import tensorboard
@@ -59,13 +60,17 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
     """Turn the best commit into the stage's model artifact. Reads storage, not the engine: it is all there."""
     import torch
 
+    from novelray.train.state import initial_of
+
     commit = best(job.artifacts.store, job.run, note)
     if commit is None:
         raise DamagedError(f"No commit of {job.run} verifies.", "Run the same command again: the stage starts anew.")
     weights = commit.tensors(lambda name: name.startswith(WEIGHT))
     with tempfile.TemporaryDirectory(prefix="novelray-export-") as scratch:
         folder = Path(scratch)
-        if job.stage.method == "lora":
+        if job.stage.adapts:
+            if job.stage.starts_from_principal_parts:
+                weights = for_the_whole_base(weights, {WEIGHT + n: t for n, t in initial_of(commit).items()})
             names = [n for n, p in model.named_parameters() if p.requires_grad]
             targets = adapted_modules(names)
             export_adapter(weights, adapter_config(job.stage.lora, targets), folder)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from support import training
 from support.families import tiny_folder
 
@@ -16,7 +17,16 @@ METHODS = {
     "full": {"method": "full"},
     "frozen layers": {"method": "full", "freeze_layers": 1},
     "lora": {"method": "lora"},
+    "rslora": {"method": "lora", "lora": {"rslora": True}},
+    "dora": {"method": "lora", "lora": {"dora": True}},
+    "pissa": {"method": "lora", "lora": {"init": "pissa", "rank": 4}},
+    "lora+": {"method": "lora", "lora": {"loraplus": 4.0}},
+    "all of lora": {
+        "method": "lora",
+        "lora": {"rslora": True, "dora": True, "init": "pissa", "loraplus": 2.0, "rank": 4, "dropout": 0.1},
+    },
 }
+ADAPTERS = [name for name, stage in METHODS.items() if stage["method"] == "lora"]
 IDS = torch.arange(2, 62).reshape(2, 30)
 
 
@@ -115,3 +125,120 @@ def test_freezing_every_layer_is_refused_with_the_number_that_the_model_has(comm
     with pytest.raises(ModelError, match=r"is 3, and the model has 3 decoder layers") as caught:
         train_above(base_of(common), 3)
     assert "at most 2" in caught.value.hint
+
+
+def as_trained(job):
+    """The model in the state of the newest commit, as the run itself would go on with it."""
+    from novelray.train.job import Place
+    from novelray.train.setup import prepare
+
+    return prepare(job, Place(), print).engine.module.model
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_computes_what_was_trained_in_peft_merged_and_in_the_engine_beside_others(name, trained, common):
+    from peft import PeftModel
+
+    from novelray.generate.lora import Adapters
+
+    job = trained[name]
+    folder = job.artifacts.get(job.plan.id).local()
+    before, expected = logits(base_of(common)), logits(as_trained(job))
+    assert not torch.allclose(expected, before, atol=1e-2)
+    close = {"atol": 2e-4, "rtol": 0}
+    torch.testing.assert_close(logits(PeftModel.from_pretrained(base_of(common), folder)), expected, **close)
+    merged = load_model(f"artifact:{job.plan.id}", job.artifacts, torch.float32)
+    torch.testing.assert_close(logits(merged), expected, **close)
+    model = base_of(common)
+    adapters = Adapters(model, exact=True)
+    adapters.load("a", str(folder))
+    adapters.use(["a", None])
+    beside = logits(model)
+    torch.testing.assert_close(beside[0], expected[0], **close)
+    torch.testing.assert_close(beside[1], before[1], **close)
+
+
+def test_pissa_begins_with_the_outputs_of_the_base_and_the_largest_singular_values(common):
+    from novelray.models.adapters import add_lora
+    from novelray.models.pissa import principal_parts, take_out
+    from novelray.recipe.train import LoraSection
+
+    base, section = base_of(common), LoraSection(rank=4, init="pissa")
+    model = add_lora(base_of(common), section)
+    initial = principal_parts(model, seed=1)
+    take_out(model, initial)
+    torch.testing.assert_close(logits(model), logits(base), atol=1e-4, rtol=0)
+    name = "model.layers.0.mlp.up_proj"
+    whole = torch.linalg.svdvals(base.get_submodule(name).weight)
+    left = torch.linalg.svdvals(model.get_submodule(name).get_base_layer().weight)
+    torch.testing.assert_close(left[:8], whole[4:12], atol=1e-3, rtol=0)
+
+
+def test_a_pissa_adapter_is_an_ordinary_one_of_twice_the_rank_that_undoes_its_beginning(trained):
+    from novelray.checkpoints.commit import latest
+    from novelray.train.state import initial_of
+
+    job = trained["pissa"]
+    stored = load_file(job.artifacts.get(job.plan.id).local() / "adapter_model.safetensors")
+    initial = initial_of(latest(job.artifacts.store, job.run))
+    name = "model.layers.1.self_attn.q_proj.lora_A"
+    found = stored[f"base_model.model.{name}.weight"]
+    assert found.shape[0] == 8
+    assert torch.equal(found[4:], initial[f"{name}.default.weight"])
+
+
+def test_a_rank_that_a_weight_has_not_is_refused_for_pissa(common):
+    from novelray.models.adapters import add_lora
+    from novelray.models.pissa import principal_parts
+    from novelray.recipe.train import LoraSection
+
+    model = add_lora(base_of(common), LoraSection(rank=20, init="pissa"))
+    with pytest.raises(ModelError, match=r"rank is 20, and .*k_proj has only 16"):
+        principal_parts(model, seed=1)
+
+
+def test_with_lora_plus_b_learns_faster_by_the_ratio_and_a_as_before():
+    from types import SimpleNamespace
+
+    from novelray.train.engine import parameter_groups, set_learning_rate
+
+    model = torch.nn.ModuleDict({"lora_A": torch.nn.ModuleDict({"default": torch.nn.Linear(2, 2)}),
+                                 "lora_B": torch.nn.ModuleDict({"default": torch.nn.Linear(2, 2)})})  # fmt: skip
+    model = torch.nn.ModuleDict({"layer": model})
+    groups = parameter_groups(model, common_stage(loraplus=16.0))
+    set_learning_rate(SimpleNamespace(optimizer=SimpleNamespace(param_groups=groups)), 1e-3)
+    names = {id(p): n for n, p in model.named_parameters()}
+    rates = {names[id(p)]: group["lr"] for group in groups for p in group["params"]}
+    assert {n: pytest.approx(16e-3 if "lora_B" in n else 1e-3) for n in rates} == rates
+    assert len(rates) == 4
+
+
+def common_stage(**lora):
+    from novelray.recipe.train import StageSection
+
+    return StageSection.model_validate({"name": "main", "method": "lora", "lora": lora})
+
+
+def test_dora_in_the_engine_does_not_stretch_a_bias(tmp_path):
+    from novelray.checkpoints.export import adapted_modules, export_adapter
+    from novelray.generate.lora import Adapters
+    from novelray.models.adapters import adapter_config, add_lora
+    from novelray.models.load import from_folder
+    from novelray.recipe.train import LoraSection
+
+    folder, section = tiny_folder("qwen2", tmp_path / "base"), LoraSection(rank=4, dora=True)
+    with torch.no_grad():
+        base = from_folder(folder, torch.float32)
+        for name, parameter in base.named_parameters():
+            if name.endswith(".bias"):
+                parameter.normal_()
+        base.save_pretrained(folder)
+        model = add_lora(from_folder(folder, torch.float32), section)
+        weights = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        for parameter in weights.values():
+            parameter.add_(torch.rand_like(parameter))
+    export_adapter(weights.items(), adapter_config(section, adapted_modules(weights)), tmp_path / "adapter")
+    adapters = Adapters(base, exact=True)
+    adapters.load("a", str(tmp_path / "adapter"))
+    adapters.use(["a", "a"])
+    torch.testing.assert_close(logits(base), logits(model), atol=1e-3, rtol=1e-4)
