@@ -1,8 +1,9 @@
 """LoRA adapters beside the base: rows of different adapters, and of none, share one batch.
 
 Each adapted layer computes y = base(x) + Σ weight[adapter, row] · B(A x), the weight being alpha / rank on the rows of
-that adapter and zero on the others. All rows go through every adapter in use, so the shapes do not depend on who wants
-which, and a row may later weigh several. Reads PEFT folders (safetensors only); refuses what it does not compute.
+that adapter and zero on the others; DoRA's gives the rows of W + B A another length besides. All rows go through every
+adapter in use, so the shapes do not depend on who wants which, and a row may later weigh several. Reads PEFT folders
+(safetensors only); refuses what it does not compute.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from novelray.errors import ModelError
 from novelray.generate.steady import by_columns
 
-UNSUPPORTED = {"use_dora": False, "bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {},
+UNSUPPORTED: dict[str, Any] = {"bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {},
                "fan_in_fan_out": False, "lora_bias": False, "layer_replication": None}  # fmt: skip
 
 
@@ -43,12 +44,21 @@ class Adapters:
             return
         config = _read_config(Path(folder))
         self._check_base(Path(folder), adapter_id)
-        pairs = self._pairs(_read_weights(Path(folder)), adapter_id)
+        tensors = _read_weights(Path(folder))
+        lengths = _lengths(tensors) if config.get("use_dora") else {}
+        pairs = self._pairs(tensors, adapter_id)
+        fitting = {
+            n for n, t in lengths.items() if n in pairs and t.shape == pairs[n][1].shape[:1] and t.isfinite().all()
+        }
+        if config.get("use_dora") and (fitting != pairs.keys() or fitting != lengths.keys()):
+            raise _misfit(adapter_id, "its DoRA lengths do not belong to its layers, or are no numbers")
         rank = next(iter(pairs.values()))[0].shape[0]
-        alpha = float(config["lora_alpha"])
+        scale = float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
         for name, (down, up) in pairs.items():
-            self._layer(name).add(adapter_id, down, up, self._exact)
-        self._scales[adapter_id] = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+            layer = self._layer(name)
+            gain = None if name not in lengths else _gain(layer.weight, down, up, scale, lengths[name])
+            layer.add(adapter_id, _Update(_linear(down, self._exact), _linear(up, self._exact), scale, gain))
+        self._scales[adapter_id] = scale
 
     def unload(self, adapter_id: str) -> None:
         """Forget an adapter; ids that are not loaded are ignored."""
@@ -99,13 +109,29 @@ class Adapters:
         return self._layers[name]
 
 
+class _Update:
+    """What one adapter adds to a layer's output, but for its scale. `gain` [outputs]: DoRA's, of the whole weight."""
+
+    def __init__(self, down: torch.nn.Linear, up: torch.nn.Linear, scale: float, gain: torch.Tensor | None) -> None:
+        self._down, self._up = down, up
+        self._lengthen = None if gain is None else (gain, (gain - 1) / scale)
+
+    def __call__(self, x: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+        """`plain`: what the base makes of x, without its bias."""
+        added: torch.Tensor = self._up(self._down(x))
+        if self._lengthen is None:
+            return added
+        gain, excess = self._lengthen
+        return gain * added + excess * plain
+
+
 class _AdaptedLinear(torch.nn.Module):
     """A linear layer of the base with the A and B of each adapter that has them for it."""
 
     def __init__(self, base: torch.nn.Linear, in_use: list[tuple[str, torch.Tensor]]) -> None:
         super().__init__()
         self.base, self._in_use = base, in_use
-        self._pairs: dict[str, tuple[torch.nn.Linear, torch.nn.Linear]] = {}
+        self._updates: dict[str, _Update] = {}
 
     @property
     def weight(self) -> torch.Tensor:
@@ -113,18 +139,36 @@ class _AdaptedLinear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.base(x)
+        plain = y if self.base.bias is None else y - self.base.bias
         for adapter_id, weights in self._in_use:
-            if adapter_id in self._pairs:
-                down, up = self._pairs[adapter_id]
-                y = y + up(down(x)) * weights
+            if adapter_id in self._updates:
+                y = y + self._updates[adapter_id](x, plain) * weights
         return y
 
-    def add(self, adapter_id: str, down: torch.Tensor, up: torch.Tensor, exact: bool) -> None:
-        pair = (_linear(down, exact), _linear(up, exact))
-        self._pairs[adapter_id] = pair
+    def add(self, adapter_id: str, update: _Update) -> None:
+        self._updates[adapter_id] = update
 
     def remove(self, adapter_id: str) -> None:
-        self._pairs.pop(adapter_id, None)
+        self._updates.pop(adapter_id, None)
+
+
+def _lengths(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """DoRA's lengths [outputs] by the layer they belong to, taken out of an adapter's tensors."""
+    names = {key: key.removesuffix(".weight") for key in tensors}
+    ours = [key for key, name in names.items() if name.endswith(".lora_magnitude_vector")]
+    return {
+        names[key].removeprefix("base_model.model.").removesuffix(".lora_magnitude_vector"): tensors.pop(key)
+        for key in ours
+    }
+
+
+def _gain(
+    weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor, scale: float, lengths: torch.Tensor
+) -> torch.Tensor:
+    """By how much each row of W + s B A is longer in DoRA's weight [outputs]."""
+    whole = weight.float() + scale * (up.float() @ down.float())
+    gain: torch.Tensor = lengths.to(whole) / whole.norm(dim=1)
+    return gain.to(weight.dtype)
 
 
 def _linear(weight: torch.Tensor, exact: bool) -> torch.nn.Linear:

@@ -25,7 +25,8 @@ def add_lora(model: PreTrainedModel, section: LoraSection) -> PreTrainedModel:
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    config: Any = LoraConfig(r=section.rank, lora_dropout=section.dropout, task_type="CAUSAL_LM")
+    config: Any = LoraConfig(r=section.rank, lora_dropout=section.dropout, task_type="CAUSAL_LM",
+                             use_rslora=section.rslora, use_dora=section.dora)  # fmt: skip
     config.target_modules = _targets(model, section)
     config.lora_alpha = alpha_of(section)  # PEFT's type says int; any number works
     try:
@@ -39,7 +40,7 @@ def add_lora(model: PreTrainedModel, section: LoraSection) -> PreTrainedModel:
 
 def _targets(model: PreTrainedModel, section: LoraSection) -> list[str]:
     """Full names of the layers that the recipe's targets mean, by the ends of their names as PEFT reads them."""
-    linear = _all_linear(model)
+    linear = all_linear(model)
     if isinstance(section.targets, str):
         return linear
     meant = {target: [n for n in linear if f".{n}".endswith(f".{target}")] for target in section.targets}
@@ -74,16 +75,21 @@ def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
 
 
 def adapter_config(section: LoraSection, targets: list[str]) -> bytes:
-    """adapter_config.json as PEFT reads it; `targets` are the names of the adapted modules, or their ends."""
+    """adapter_config.json as PEFT reads it; `targets` are the names of the adapted modules, or their ends.
+
+    An adapter that began as PiSSA is stored with twice the rank (models/pissa.py), at the same scale.
+    """
+    times = 2 if section.init == "pissa" else 1
     config = {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": None, "bias": "none",
-        "r": section.rank, "lora_alpha": alpha_of(section), "lora_dropout": section.dropout,
+        "r": section.rank * times, "lora_alpha": alpha_of(section) * (times**0.5 if section.rslora else times),
+        "lora_dropout": section.dropout, "use_rslora": section.rslora, "use_dora": section.dora,
         "target_modules": targets, "inference_mode": True,
     }  # fmt: skip
     return json.dumps(config, indent=2).encode()
 
 
-def _all_linear(model: PreTrainedModel) -> list[str]:
+def all_linear(model: PreTrainedModel) -> list[str]:
     """Full names of every linear layer but the output head; in a mixture of experts, those of the attention."""
     import torch
 

@@ -74,7 +74,7 @@ def _tuner(recipe: Recipe, job: Job, plan: Plan, at_once: int, say: Callable[[st
         return tune.Tuner.restore(folder, trainable, resume_errored=True, storage_filesystem=store.fs)
     rates, ranks = recipe.tune.learning_rate, recipe.tune.lora_rank
     space: dict[str, Any] = {"learning_rate": tune.loguniform(*rates)}
-    if job.stage.method == "lora":
+    if job.stage.adapts:
         space["lora_rank"] = tune.choice(list(ranks))
     scheduler = ASHAScheduler(
         time_attr="step", max_t=recipe.tune.max_steps, grace_period=recipe.tune.grace_steps,

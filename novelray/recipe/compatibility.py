@@ -43,9 +43,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "lora-not-zero-3",
         ("train.method", "scaling.zero"),
-        "train.method 'lora' does not go with scaling.zero 3 in stage {s.name!r}: adapters can be saved empty there.",
+        "train.method {s.method!r} does not go with scaling.zero 3 in stage {s.name!r}: adapters can be saved empty "
+        "there.",
         "Use scaling.zero 0, 1 or 2: with a frozen base there is little left for ZeRO-3 to shard.",
-        lambda r, s: s.method == "lora" and r.scaling.zero == 3,
+        lambda r, s: s.adapts and r.scaling.zero == 3,
     ),
     Rule(
         "offload-needs-zero",
@@ -57,10 +58,46 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "scratch-needs-full-first",
         ("model.base", "train.method"),
-        "The first stage ({s.name!r}) uses 'lora' on {r.model.base!r}, whose weights are random.",
+        "The first stage ({s.name!r}) uses {s.method!r} on {r.model.base!r}, whose weights are random.",
         "Train a scratch: model with method full first (a stage before this one), or choose a base that is trained.",
         lambda r, s: (
-            r.model.base.startswith("scratch:") and s.method == "lora" and s.name == r.train.resolved()[0].name
+            r.model.base.startswith("scratch:") and s.method != "full" and s.name == r.train.resolved()[0].name
+        ),
+    ),
+    Rule(
+        "pissa-needs-whole-weights",
+        ("train.lora.init", "train.method"),
+        "train.lora.init is 'pissa' and train.method is 'qlora' in stage {s.name!r}: what is taken out of the weights "
+        "could not be put back exactly once they are rounded to {s.bits} bits.",
+        "Set train.lora.init to zero, or train.method to lora.",
+        lambda r, s: s.method == "qlora" and s.lora.init == "pissa",
+    ),
+    Rule(
+        "dora-not-on-8-bits",
+        ("train.lora.dora", "train.method", "train.bits"),
+        "train.lora.dora is set, train.method is 'qlora' and train.bits is 8 in stage {s.name!r}: the libraries lose "
+        "the scales of 8-bit weights when DoRA reads them on a CPU.",
+        "Set train.bits to 4, or train.lora.dora to false.",
+        lambda r, s: s.method == "qlora" and s.bits == 8 and s.lora.dora,
+    ),
+    Rule(
+        "freezing-is-for-full",
+        ("train.freeze_layers", "train.method"),
+        "train.freeze_layers is {s.freeze_layers} in stage {s.name!r}, whose train.method is {s.method!r}: its base is "
+        "frozen anyway.",
+        "Remove it, or set train.method to full. In a run with several stages, say it in the stages it is for.",
+        lambda r, s: s.freeze_layers > 0 and s.method != "full",
+    ),
+    Rule(
+        "random-layers-are-trained",
+        ("model.base", "train.freeze_layers"),
+        "The first stage ({s.name!r}) freezes {s.freeze_layers} layers of {r.model.base!r}, whose weights are random.",
+        "Freeze layers in a later stage, or choose a base that is trained.",
+        lambda r, s: (
+            r.model.base.startswith("scratch:")
+            and s.method == "full"
+            and s.freeze_layers > 0
+            and s.name == r.train.resolved()[0].name
         ),
     ),
     Rule(
@@ -120,7 +157,7 @@ RULES: tuple[Rule, ...] = (
         ("tune.lora_rank", "train.method"),
         "tune.lora_rank is empty, and the last stage ({s.name!r}) trains adapters with method {s.method!r}.",
         "List at least one rank.",
-        lambda r, s: not r.tune.lora_rank and s.method == "lora" and s.name == r.train.resolved()[-1].name,
+        lambda r, s: not r.tune.lora_rank and s.adapts and s.name == r.train.resolved()[-1].name,
     ),
     Rule(
         "tune-range-rises",

@@ -28,6 +28,22 @@ class LoraSection(Section):
     """Module names that get an adapter, or `all-linear` for every linear layer but the output head; in a mixture of
     experts for those of the attention."""
 
+    rslora: bool = False
+    """Multiply the update by alpha / √rank instead of alpha / rank, so that high ranks learn as well (rsLoRA,
+    Kalajdzievski, 2023)."""
+
+    dora: bool = False
+    """Train the length of each row of a weight apart from its direction (DoRA, Liu et al., 2024). A step takes longer,
+    since the adapted weights are computed in it."""
+
+    init: Literal["zero", "pissa"] = "zero"
+    """`zero`: the adapter starts without effect. `pissa`: it starts as the principal part of each weight, which is
+    taken out of the base while training (PiSSA, Meng et al., 2024); it is stored as an adapter of twice the rank for
+    the unchanged base."""
+
+    loraplus: Annotated[float, Field(ge=1)] = 1.0
+    """Learning rate of B, the second update matrix, as a multiple of A's (LoRA+, Hayou et al., 2024, who use 16)."""
+
 
 class EarlyStoppingSection(Section):
     """Stop when the validation loss no longer falls."""
@@ -42,11 +58,19 @@ class EarlyStoppingSection(Section):
 class Hyper(Section):
     """What one training stage is made of."""
 
-    method: Literal["full", "lora"] = "lora"
-    """`full` trains every weight, `lora` trains adapters on a frozen base."""
+    method: Literal["full", "lora", "qlora"] = "lora"
+    """`full` trains every weight, `lora` trains adapters on a frozen base, `qlora` does so on a base of 4 or 8 bits."""
+
+    freeze_layers: Annotated[int, Field(ge=0)] = 0
+    """With `method: full`, the number of lower decoder layers that keep their weights, and the input embeddings with
+    them (an output head that shares these keeps them too). 0: every weight is trained."""
 
     lora: LoraSection = LoraSection()
-    """Used when `method` is `lora`."""
+    """Used when `method` is `lora` or `qlora`."""
+
+    bits: Literal[4, 8] = 4
+    """Bits of a weight of the frozen base when `method` is `qlora`: 4 (NF4) or 8 (int8). The adapter is evaluated and
+    served on the base in full precision."""
 
     epochs: PositiveInt = 1
     """Passes over the training rows."""
@@ -112,9 +136,20 @@ class StageSection(Hyper):
     books: tuple[str, ...] = ("*",)
     """Names of books (globs) whose chapters this stage trains and is measured on."""
 
+    @property
+    def adapts(self) -> bool:
+        """Whether low-rank adapters are trained."""
+        return self.method in ("lora", "qlora")
+
+    @property
+    def starts_from_principal_parts(self) -> bool:
+        """Whether the adapters begin as PiSSA's."""
+        return self.adapts and self.lora.init == "pissa"
+
     def identity(self) -> dict[str, Any]:
         """Like every section's, less the settings of what is not done."""
-        unused = {"lora"} if self.method == "full" else set()
+        unused = {"freeze_layers"} if self.adapts else {"lora"}
+        unused |= set() if self.method == "qlora" else {"bits"}
         unused |= set() if self.continual.active else {"continual"}
         return {name: value for name, value in super().identity().items() if name not in unused}
 

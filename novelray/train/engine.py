@@ -54,17 +54,24 @@ def deepspeed_config(
 
 
 def build_optimizer(model: torch.nn.Module, stage: StageSection, cuda: bool) -> torch.optim.Optimizer:
-    """AdamW over the trainable weights; matrices decay, norms and biases do not."""
+    """AdamW over the trainable weights."""
     import torch
 
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": stage.weight_decay},
-        {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
-    ]
     return torch.optim.AdamW(
-        [g for g in groups if g["params"]], lr=stage.learning_rate, betas=stage.betas, eps=stage.epsilon, fused=cuda
+        parameter_groups(model, stage), lr=stage.learning_rate, betas=stage.betas, eps=stage.epsilon, fused=cuda
     )
+
+
+def parameter_groups(model: torch.nn.Module, stage: StageSection) -> list[dict[str, Any]]:
+    """The trainable weights by what they are treated alike in: matrices decay, norms and biases do not; LoRA's B learns
+    `rate` times as fast as the rest."""
+    found: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = stage.weight_decay if parameter.dim() >= 2 else 0.0
+            rate = stage.lora.loraplus if ".lora_B." in name else 1.0
+            found.setdefault((decay, rate), []).append(parameter)
+    return [{"params": found[decay, rate], "weight_decay": decay, "rate": rate} for decay, rate in found]
 
 
 def build_engine(module: torch.nn.Module, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> Any:
@@ -82,7 +89,7 @@ def build_engine(module: torch.nn.Module, optimizer: torch.optim.Optimizer, conf
 def set_learning_rate(engine: Any, rate: float) -> None:
     """Set the rate of the next step."""
     for group in engine.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("rate", 1.0)
 
 
 def whole_tensors(

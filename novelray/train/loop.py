@@ -94,7 +94,7 @@ class Loop:
         set_learning_rate(ready.engine, learning_rate(stage, step, ready.steps))
         total = torch.zeros((), device=self.place.device)
         for turn, indices in enumerate(share(batch, self.place.rank, self.place.world, stage.micro_batch)):
-            if stage.method == "lora" and stage.lora.dropout:
+            if stage.adapts and stage.lora.dropout:
                 seed_noise(self.job.seed, step, turn * self.place.world + self.place.rank)
             loss = ready.engine(*on_device(ready.rows, indices, self.place.device))
             # The engine averages over workers; the loss is per trained token of the whole global batch.
@@ -167,7 +167,7 @@ class Loop:
         """Copy the state to memory and let the committer write it. Collective."""
         progress, ready = self.progress, self.ready
         with self._speed.paused():
-            tensors = snapshot(ready.engine, ready.parameters, self.place.rank, self.place.world)
+            tensors = ready.initial | snapshot(ready.engine, ready.parameters, self.place.rank, self.place.world)
             broken = torch.tensor(float(not is_finite(tensors)), device=self.place.device)
             all_reduce(broken)
         if broken.item():  # a finite loss can still have a step behind it that breaks the weights

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 
-from novelray.checkpoints.commit import Commit, latest
+from novelray.checkpoints.commit import Commit, Tensors, latest
 from novelray.errors import TrainError
 from novelray.models.adapters import add_lora
+from novelray.models.freeze import train_above
 from novelray.models.load import load_model
+from novelray.models.pissa import principal_parts, take_out
+from novelray.models.quantised import quantise
 from novelray.recipe.train import StageSection
 from novelray.shards.order import RowOrder
 from novelray.shards.rows import Rows, open_rows
@@ -21,7 +24,7 @@ from novelray.shards.tokenizer import load_tokenizer
 from novelray.train.engine import build_engine, build_optimizer, deepspeed_config
 from novelray.train.job import Job, Place
 from novelray.train.objective import NextTokenLoss
-from novelray.train.state import Parameters, load_optimizer, load_weights, trainable
+from novelray.train.state import INITIAL, Parameters, initial_of, load_optimizer, load_weights, trainable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,6 +43,7 @@ class Ready:
     start: int
     resumed: Commit | None
     bf16: bool
+    initial: Tensors = field(default_factory=dict)  # goes into every commit as it is; rank 0's
 
 
 def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
@@ -51,17 +55,23 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     order = RowOrder(len(rows), job.stage.global_batch, job.seed)
     steps = total_steps(job.stage, order)
     bf16 = wants_bf16(job.stage, place)
-    model = build_model(job, bf16)
+    model = build_model(job, bf16, place.device)
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
     commit = newest_commit(job, place, say)
+    initial: Tensors = {}
+    if job.stage.starts_from_principal_parts:
+        initial = initial_of(commit) if commit else principal_parts(model, job.seed)
+        take_out(model, initial)
     if commit is not None:
         load_weights(commit, model)
     engine = _engine(job, place, model, bf16)
     parameters = trainable(engine.module.model)
     if commit is not None:
         load_optimizer(commit, engine, parameters, bf16)
-    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16)
+    # The engine has given every worker the weights of rank 0, the base's too: it is rank 0's that belong to them.
+    kept = {f"{INITIAL}{name}": value for name, value in initial.items() if place.rank == 0}
+    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16, kept)
 
 
 def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit | None:
@@ -91,14 +101,10 @@ def wants_bf16(stage: StageSection, place: Place) -> bool:
     return stage.precision == "bf16"
 
 
-def build_model(job: Job, bf16: bool) -> PreTrainedModel:
-    """The model that the stage trains: the source, with fresh adapters for LoRA."""
-    tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
-    dtype = torch.bfloat16 if bf16 else torch.float32
-    model = load_model(
-        job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
-        trust_remote_code=job.model.trust_remote_code,
-    )  # fmt: skip
+def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
+    """The model that the stage trains: the source, with fresh adapters for LoRA. Only a quantised base lies on `device`
+    already: quantising is fast there."""
+    model = load_source(job, bf16)
     limit = getattr(model.config, "max_position_embeddings", job.context)
     if job.context > limit:
         raise TrainError(
@@ -107,10 +113,22 @@ def build_model(job: Job, bf16: bool) -> PreTrainedModel:
         )
     if job.stage.activation_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    if job.stage.method == "lora":
+    if job.stage.method == "qlora":
+        quantise(model, job.stage.bits, device)
+    if job.stage.adapts:
         torch.manual_seed(job.seed)  # A is random: the same on every rank
         return add_lora(model, job.stage.lora)
-    return model.requires_grad_(True)
+    return train_above(model, job.stage.freeze_layers)
+
+
+def load_source(job: Job, bf16: bool) -> PreTrainedModel:
+    """What the stage starts from, as it is stored, in the precision of the run."""
+    tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    return load_model(
+        job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
+        trust_remote_code=job.model.trust_remote_code,
+    )  # fmt: skip
 
 
 def folder_of(source: str, job: Job) -> Path:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter,
 from novelray.errors import CancelledError, DamagedError
 from novelray.models.adapters import adapter_config
 from novelray.models.load import BASE_FILE
+from novelray.models.pissa import for_the_whole_base
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
 from novelray.telemetry.trackers import tensorboard
@@ -58,25 +60,40 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
     """Turn the best commit into the stage's model artifact. Reads storage, not the engine: it is all there."""
     import torch
 
+    from novelray.train.state import initial_of
+
     commit = best(job.artifacts.store, job.run, note)
     if commit is None:
         raise DamagedError(f"No commit of {job.run} verifies.", "Run the same command again: the stage starts anew.")
     weights = commit.tensors(lambda name: name.startswith(WEIGHT))
     with tempfile.TemporaryDirectory(prefix="novelray-export-") as scratch:
         folder = Path(scratch)
-        if job.stage.method == "lora":
+        if job.stage.adapts:
+            if job.stage.starts_from_principal_parts:
+                weights = for_the_whole_base(weights, {WEIGHT + n: t for n, t in initial_of(commit).items()})
             names = [n for n, p in model.named_parameters() if p.requires_grad]
             targets = adapted_modules(names)
             export_adapter(weights, adapter_config(job.stage.lora, targets), folder)
             _write_base(folder, job.source)
         else:
-            export_full(weights, torch.bfloat16 if bf16 else torch.float32, model, folder)
+            frozen = _frozen_weights(job, model, bf16) if job.stage.freeze_layers else ()
+            export_full(chain(weights, frozen), torch.bfloat16 if bf16 else torch.float32, model, folder)
         _copy_tokenizer(job, folder)
         draft = job.artifacts.begin(job.plan)
         draft.add_folder(folder)
         draft.commit(
             {"step": commit.step, "validation_loss": commit.state["validation_loss"], "method": job.stage.method}
         )
+
+
+def _frozen_weights(job: Job, model: Any, bf16: bool) -> Iterator[tuple[str, Any]]:
+    """The weights that no commit has, read from the source again: under ZeRO-3 the model holds only pieces of them."""
+    from novelray.train.setup import load_source
+
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    for name, parameter in load_source(job, bf16).named_parameters():
+        if name not in trained:
+            yield f"{WEIGHT}{name}", parameter.detach()
 
 
 def _journal(job: Job, place: Place) -> Journal:

@@ -12,6 +12,9 @@ from novelray.train.engine import MOMENTS, restore_step, restore_tensor, whole_t
 if TYPE_CHECKING:
     import torch
 
+INITIAL = "init/"
+"""Prefix in a commit of the weights that the adapters of a PiSSA run began as (models/pissa.py)."""
+
 Parameters = dict[str, "torch.nn.Parameter"]
 
 
@@ -35,6 +38,14 @@ def share_of(parameters: Parameters, rank: int, world: int) -> set[str]:
 def snapshot(engine: Any, parameters: Parameters, rank: int, world: int) -> Tensors:
     """This rank's share of weights and moments, copied to CPU memory. Collective."""
     return dict(whole_tensors(engine, parameters, share_of(parameters, rank, world)))
+
+
+def initial_of(commit: Commit) -> Tensors:
+    """What the adapters of a PiSSA run began as. Raises DamagedError when the commit does not say."""
+    found = {name.removeprefix(INITIAL): value for name, value in commit.tensors(lambda n: n.startswith(INITIAL))}
+    if not found:
+        raise DamagedError(f"{commit.folder} does not say what its adapters began as.", "Start a new run.")
+    return found
 
 
 def is_finite(tensors: Tensors) -> bool:

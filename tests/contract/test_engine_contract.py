@@ -392,16 +392,16 @@ def make_adapter(folder, model, seed, **changes):
 def test_rows_with_different_adapters_and_none_share_a_batch(tmp_path):
     prompt = ids("话说天下")
     expected = {None: plain_loop(make_model(TOKENIZER), prompt, 30)}
-    for seed, name in ((1, "wuxia@1"), (2, "letters@2")):
-        adapted = make_adapter(tmp_path / name, make_model(TOKENIZER), seed)
+    for seed, name, kind in ((1, "wuxia@1", {}), (2, "letters@2", {}), (3, "dora@3", {"use_dora": True})):
+        adapted = make_adapter(tmp_path / name, make_model(TOKENIZER), seed, **kind)
         expected[name] = plain_loop(adapted, prompt, 30)
-    assert len(set(expected.values())) == 3
+    assert len(set(expected.values())) == 4
 
     async def main():
         async with running(max_batch=6) as engine:
-            for name in ("wuxia@1", "letters@2"):
+            for name in ("wuxia@1", "letters@2", "dora@3"):
                 await engine.load_adapter(name, str(tmp_path / name))
-            order = [None, "wuxia@1", "letters@2", "wuxia@1", None]
+            order = [None, "wuxia@1", "letters@2", "dora@3", "wuxia@1", None]
             wanted = [request(str(i), adapter=name, temperature=0) for i, name in enumerate(order)]
             answers = await asyncio.gather(*[answer(engine, r) for r in wanted])
             assert [tokens for _, tokens, _ in answers] == [expected[name] for name in order]
@@ -422,7 +422,10 @@ def test_rows_with_different_adapters_and_none_share_a_batch(tmp_path):
 
 def test_an_adapter_that_does_not_fit_is_refused_and_changes_nothing(tmp_path):
     make_adapter(tmp_path / "wide", make_model(TOKENIZER, hidden_size=128), 1)
-    make_adapter(tmp_path / "dora", make_model(TOKENIZER), 1, use_dora=True)
+    make_adapter(tmp_path / "biased", make_model(TOKENIZER), 1, lora_bias=True)
+    make_adapter(tmp_path / "dora", make_model(TOKENIZER), 1)
+    config = tmp_path / "dora" / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_dora": True}))
     make_adapter(tmp_path / "other", make_model(TOKENIZER), 1)
     (tmp_path / "other" / "base.json").write_text(json.dumps({"source": "folder:/x", "digest": "abc"}))
     (tmp_path / "torn").mkdir()
@@ -432,7 +435,8 @@ def test_an_adapter_that_does_not_fit_is_refused_and_changes_nothing(tmp_path):
             before = await answer(engine, request(temperature=0))
             for name, why in (
                 ("wide", "does not fit"),
-                ("dora", "use_dora"),
+                ("biased", "lora_bias"),
+                ("dora", "DoRA lengths"),
                 ("other", "abc"),
                 ("torn", "adapter_config"),
             ):

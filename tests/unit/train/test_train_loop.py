@@ -36,7 +36,7 @@ def scripted(artifacts, monkeypatch):
         )  # fmt: skip
         engine = SimpleNamespace(train=lambda: None)
         ready = SimpleNamespace(
-            engine=engine, parameters={}, heldout=None, steps=steps, start=0, resumed=None,
+            engine=engine, parameters={}, initial={}, heldout=None, steps=steps, start=0, resumed=None,
             order=SimpleNamespace(steps_per_epoch=1000),
         )  # fmt: skip
         one = loop.Loop(job, Place(), ready, None, lambda metrics: None)
