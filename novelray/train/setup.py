@@ -14,6 +14,7 @@ from novelray.checkpoints.commit import Commit, latest
 from novelray.errors import TrainError
 from novelray.models.adapters import add_lora
 from novelray.models.load import load_model
+from novelray.models.longtext import Changes
 from novelray.recipe.train import StageSection
 from novelray.shards.order import RowOrder
 from novelray.shards.rows import Rows, open_rows
@@ -97,13 +98,13 @@ def build_model(job: Job, bf16: bool) -> PreTrainedModel:
     dtype = torch.bfloat16 if bf16 else torch.float32
     model = load_model(
         job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
-        trust_remote_code=job.model.trust_remote_code,
+        trust_remote_code=job.model.trust_remote_code, changes=Changes(job.model.rope, job.model.attention),
     )  # fmt: skip
     limit = getattr(model.config, "max_position_embeddings", job.context)
     if job.context > limit:
         raise TrainError(
             f"shards.context is {job.context} tokens and the base model reads {limit}.",
-            f"Set shards.context to at most {limit}.",
+            f"Set shards.context to at most {limit}, or extend the model with model.rope.",
         )
     if job.stage.activation_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -17,6 +17,7 @@ from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter,
 from novelray.errors import CancelledError, DamagedError
 from novelray.models.adapters import adapter_config
 from novelray.models.load import BASE_FILE
+from novelray.models.longtext import changes_in
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
 from novelray.telemetry.trackers import tensorboard
@@ -68,7 +69,7 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
             names = [n for n, p in model.named_parameters() if p.requires_grad]
             targets = adapted_modules(names)
             export_adapter(weights, adapter_config(job.stage.lora, targets), folder)
-            _write_base(folder, job.source)
+            _write_base(folder, job.source, changes_in(model.config))
         else:
             export_full(weights, torch.bfloat16 if bf16 else torch.float32, model, folder)
         _copy_tokenizer(job, folder)
@@ -88,10 +89,11 @@ def _journal(job: Job, place: Place) -> Journal:
     return Journal(store, job.run, attempt, job.telemetry.flush_s, mirror)
 
 
-def _write_base(folder: Path, source: str) -> None:
+def _write_base(folder: Path, source: str, changes: dict[str, Any]) -> None:
     import json
 
-    (folder / BASE_FILE).write_text(json.dumps({"source": source, "digest": digest_of_source(source)}), "utf-8")
+    record = {"source": source, "digest": digest_of_source(source), "changes": changes}
+    (folder / BASE_FILE).write_text(json.dumps(record), "utf-8")
 
 
 def _copy_tokenizer(job: Job, folder: Path) -> None:
