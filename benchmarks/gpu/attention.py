@@ -3,8 +3,8 @@
     python benchmarks/gpu/attention.py                                  16,384 tokens on a GPU, heads as in a 7B model
     python benchmarks/gpu/attention.py --tokens 8192 --heads 8 --kv-heads 2 --dim 64
 
-The goal, 1.4 times dense at 16k tokens, is for a GPU: FlexAttention's kernels against the flash kernel of SDPA. Without a
-GPU the same script times the blocked computation on the CPU. Only attention is timed: no projections, no MLP. What it
+The goal, 1.4 times dense at 16k tokens, needs a GPU: FlexAttention's kernels against the flash kernel of SDPA. Without
+one the same script times the blocked computation on the CPU. Only attention is timed: no projections, no MLP. What it
 does not show: packed documents, and decoding, which reads the whole cache.
 """
 
@@ -26,6 +26,7 @@ from novelray.recipe.longtext import AttentionSection
 
 
 def main() -> None:
+    """Time both, print a table and one line of JSON."""
     options = _options()
     cuda = torch.cuda.is_available()
     device, dtype = ("cuda", torch.bfloat16) if cuda else ("cpu", torch.float32)
@@ -44,7 +45,9 @@ def main() -> None:
     def dense() -> torch.Tensor:
         return torch.nn.functional.scaled_dot_product_attention(*states, is_causal=True, enable_gqa=True)
 
-    found: dict[str, Any] = {"device": torch.cuda.get_device_name() if cuda else f"cpu, {torch.get_num_threads()} threads"}
+    found: dict[str, Any] = {
+        "device": torch.cuda.get_device_name() if cuda else f"cpu, {torch.get_num_threads()} threads"
+    }
     found |= {**vars(options), "reach": section.reach}
     for name, run in (("dense", dense), ("sparse", sparse)):
         for what, work in (("forward", lambda run=run: _forward(run)), ("both", lambda run=run: _both(run))):

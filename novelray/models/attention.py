@@ -69,7 +69,8 @@ def sparse_attention(
     """
     config: Any = module.config
     pattern = pattern_of(config)
-    assert pattern is not None and position_ids is not None, "this family's layers do not pass position_ids on"
+    assert pattern is not None
+    assert position_ids is not None, "this family's layers do not pass position_ids on"
     tokens = query.shape[2]
     if attention_mask is not None or key.shape[2] != tokens:
         mask = _remembered(_over_cache, position_ids, attention_mask, pattern, key.shape[2])
@@ -161,9 +162,10 @@ def _flex_plan(position_ids: torch.Tensor, _: None, pattern: Pattern, rows: int)
     visible = visible_blocks(layout, pattern).view(layout.blocks, per, layout.blocks, per)
     some, whole = visible.any(3).any(1), visible.all(3).all(1)
     whole &= ~torch.eye(layout.blocks, dtype=torch.bool, device=whole.device)  # within a block later keys are hidden
-    tiles = [x for matrix in (some & ~whole, whole) for x in _tiles(matrix)]
-    size = len(layout.cells)
-    mask = BlockMask.from_kv_blocks(*tiles, BLOCK_SIZE=tile, mask_mod=seen, seq_lengths=(size, size))
+    partial, full, size = _tiles(some & ~whole), _tiles(whole), len(layout.cells)
+    mask = BlockMask.from_kv_blocks(
+        partial[0], partial[1], full[0], full[1], BLOCK_SIZE=tile, mask_mod=seen, seq_lengths=(size, size)
+    )
     return _Plan(layout.cells, layout.places, layout.blocks, layout.cells, mask)
 
 
@@ -189,7 +191,8 @@ def _laid(states: torch.Tensor, plan: _Plan) -> torch.Tensor:
 
 def _back(states: torch.Tensor, plan: _Plan, rows: int) -> torch.Tensor:
     """[cells, heads, dim] → [rows, heads, tokens, dim]."""
-    return states.index_select(0, plan.places).unflatten(0, (rows, -1)).transpose(1, 2)
+    found: torch.Tensor = states.index_select(0, plan.places)
+    return found.view(rows, -1, *found.shape[1:]).transpose(1, 2)
 
 
 def _masked(
@@ -204,9 +207,7 @@ def _over_row(position_ids: torch.Tensor, _: None, pattern: Pattern) -> torch.Te
     return dense_mask(position_ids, pattern)
 
 
-def _over_cache(
-    position_ids: torch.Tensor, given: torch.Tensor | None, pattern: Pattern, keys: int
-) -> torch.Tensor:
+def _over_cache(position_ids: torch.Tensor, given: torch.Tensor | None, pattern: Pattern, keys: int) -> torch.Tensor:
     """The caller's mask (boolean or added to the scores; None: causal), less what the pattern does not allow."""
     device = position_ids.device
     table = random_table(pattern, keys, device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelray.errors import ModelError
 from novelray.models.adapters import merge
-from novelray.models.longtext import Changes, computing_its_attention
+from novelray.models.longtext import UNCHANGED, Changes, computing_its_attention
 from novelray.models.scratch import scratch_config
 from novelray.models.source import checked_folder, digest_of_source
 from novelray.shards.tokenizer import load_tokenizer
@@ -31,7 +31,7 @@ def load_model(
     context: int = 2048,
     seed: int = 0,
     trust_remote_code: bool = False,
-    changes: Changes = Changes(),
+    changes: Changes = UNCHANGED,
 ) -> PreTrainedModel:
     """The model of a source (see models/source.py), on the CPU, weights in `dtype`, adapters merged.
 
@@ -73,7 +73,7 @@ def load_for_serving(
     import torch
 
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    changes = Changes().over(adapter_folder) if adapter_folder else Changes()
+    changes = UNCHANGED.over(adapter_folder) if adapter_folder else UNCHANGED
     model = from_folder(base_folder, dtype, trust_remote_code, changes)
     if adapter_folder is not None:
         model = merge(model, adapter_folder)
@@ -82,7 +82,7 @@ def load_for_serving(
 
 
 def from_folder(
-    folder: Path, dtype: torch.dtype, trust_remote_code: bool = False, changes: Changes = Changes()
+    folder: Path, dtype: torch.dtype, trust_remote_code: bool = False, changes: Changes = UNCHANGED
 ) -> PreTrainedModel:
     """The causal language model in a Hugging Face folder, with SDPA attention or the sparse one that it was given.
 
@@ -96,8 +96,8 @@ def from_folder(
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=trust_remote_code)
         changes.make(config)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder), config=config, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True,
-            trust_remote_code=trust_remote_code, ignore_mismatched_sizes=True,  # told below, with the names
+            str(folder), config=config, dtype=dtype, local_files_only=True, use_safetensors=True,
+            output_loading_info=True, trust_remote_code=trust_remote_code, ignore_mismatched_sizes=True,  # told below, with the names
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(

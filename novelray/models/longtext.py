@@ -47,6 +47,9 @@ class Changes:
         )
 
 
+UNCHANGED = Changes()
+
+
 def changes_in(config: Any) -> dict[str, Any]:
     """What a model's configuration says was changed, for an adapter's record. Full attention is said aloud: the base
     may be a model that was sparse."""

@@ -1,8 +1,8 @@
 """Which tokens may see which under sparse attention: one pure function of two positions in one document.
 
-A causal BigBird (Zaheer et al., 2020): with positions in blocks, a query sees its own block and the `window - 1` before,
-the first `first` blocks of the document, and up to `random` blocks between those two, one from each of as many equal
-spans. Positions are those in the document, so packing changes nothing.
+A causal BigBird (Zaheer et al., 2020): with positions in blocks, a query sees its own block and the `window - 1`
+before, the first `first` blocks of the document, and up to `random` blocks between those two, one from each of as many
+equal spans. Positions are those in the document, so packing changes nothing.
 
 Training, evaluation, serving, the blocked computation, FlexAttention and the tests' dense mask all ask `allowed`.
 """
@@ -89,4 +89,5 @@ def _mixed(seed: int, here: np.ndarray, slot: np.ndarray) -> np.ndarray:
     x = x + np.array([seed % 2**64], np.uint64) * np.uint64(0xA24BAED4963EE407)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    mixed: np.ndarray = x ^ (x >> np.uint64(31))
+    return mixed

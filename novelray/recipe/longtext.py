@@ -44,7 +44,7 @@ class AttentionSection(Section):
     """Blocks between those that a token sees besides, spread evenly and drawn once for each block of the text."""
 
     seed: Natural = 0
-    """Seed of that draw. It has nothing to do with the recipe's seed: the same model always looks at the same places."""
+    """Seed of that draw; not the recipe's `seed`, which changes from run to run."""
 
     @property
     def reach(self) -> int:
