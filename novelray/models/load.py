@@ -97,7 +97,8 @@ def from_folder(
         changes.make(config)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder), config=config, dtype=dtype, local_files_only=True, use_safetensors=True,
-            output_loading_info=True, trust_remote_code=trust_remote_code, ignore_mismatched_sizes=True,  # told below, with the names
+            output_loading_info=True, trust_remote_code=trust_remote_code,
+            ignore_mismatched_sizes=True,  # told below, with the names
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(

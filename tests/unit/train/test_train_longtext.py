@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from support import training
+from support.families import tiny_folder
 from support.training import CONTEXT
 
 from novelray.errors import TrainError
@@ -28,16 +29,17 @@ LIMIT = CONTEXT // 2  # what the base reads
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """name → job, trained: in full, the same in other ways, and adapters on the full model."""
+    """name → job, trained: in full, the same in other ways, adapters on a plain base, and adapters on those."""
     folder = tmp_path_factory.mktemp("long")
     plain = training.tiny_job(Artifacts(Store(str(folder / "store"))), folder, micro_batch=8, max_steps=3)
     full = training.variant(plain, "full", model=ModelSection(rope=ROPE, attention=SPARSE), position_limit=LIMIT)
+    base = tiny_folder("llama", folder / "base", max_position_embeddings=LIMIT)
     accumulated = full.stage.model_copy(update={"micro_batch": 2, "activation_checkpointing": True})
     lora = full.stage.model_copy(update={"method": "lora", "learning_rate": 1e-2})
     jobs = {
         "full": full,
         "accumulated": training.variant(full, "accumulated", stage=accumulated),
-        "lora": training.variant(full, "lora", stage=lora, source=f"artifact:{full.plan.id}"),
+        "lora": training.variant(full, "lora", stage=lora, source=f"folder:{base}"),
     }
     jobs["after"] = training.variant(
         jobs["lora"], "after", source=f"artifact:{jobs['lora'].plan.id}", model=ModelSection()
