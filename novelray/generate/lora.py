@@ -18,6 +18,7 @@ import torch
 
 from novelray.errors import ModelError
 from novelray.generate.steady import by_columns
+from novelray.models.longtext import changes_in
 
 UNSUPPORTED: dict[str, Any] = {"bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {},
                "fan_in_fan_out": False, "lora_bias": False, "layer_replication": None}  # fmt: skip
@@ -74,11 +75,18 @@ class Adapters:
             self._in_use.append((wanted, torch.tensor(scales, dtype=self._dtype, device=self._device).view(-1, 1, 1)))
 
     def _check_base(self, folder: Path, adapter_id: str) -> None:
-        record = folder / "base.json"
-        if self._base_digest is None or not record.is_file():
+        file = folder / "base.json"
+        if not file.is_file():
             return  # shapes are still checked
-        digest = json.loads(record.read_text("utf-8")).get("digest")
-        if digest != self._base_digest:
+        record = json.loads(file.read_text("utf-8"))
+        here = changes_in(self._model.config)
+        if record.get("changes", here) != here:
+            raise ModelError(
+                f"The adapter {adapter_id} was trained with other attention or positions than this base has.",
+                f"Load it on a base with {record['changes']}, or merge it into its own.",
+            )
+        digest = record.get("digest")
+        if self._base_digest is not None and digest != self._base_digest:
             raise ModelError(
                 f"The adapter {adapter_id} was trained on the base {digest}; this one is {self._base_digest}.",
                 "Load it on its own base: an adapter gives nonsense on other weights.",

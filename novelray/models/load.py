@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelray.errors import ModelError
 from novelray.models.adapters import merge
+from novelray.models.longtext import UNCHANGED, Changes, computing_its_attention
 from novelray.models.scratch import scratch_config
 from novelray.models.source import checked_folder, digest_of_source
 from novelray.shards.tokenizer import load_tokenizer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BASE_FILE = "base.json"
-"""In an adapter's folder: {"source", "digest"} of the base it belongs to."""
+"""In an adapter's folder: {"source", "digest"} of the base it belongs to, and the base's {"changes"} in training."""
 
 
 def load_model(
@@ -30,22 +31,27 @@ def load_model(
     context: int = 2048,
     seed: int = 0,
     trust_remote_code: bool = False,
+    changes: Changes = UNCHANGED,
 ) -> PreTrainedModel:
     """The model of a source (see models/source.py), on the CPU, weights in `dtype`, adapters merged.
 
-    `tokenizer`, `context` (tokens) and `seed` are used for `scratch:` sources only.
+    `tokenizer`, `context` (tokens) and `seed` are used for `scratch:` sources only. `changes`: what a recipe asks for;
+    a model of ours brings its own.
     """
     kind, _, value = source.partition(":")
     if kind == "scratch":
         assert tokenizer is not None
-        return _from_config(value, tokenizer, context, seed, dtype)
+        return _from_config(value, tokenizer, context, seed, dtype, changes)
     if kind == "folder":
-        return from_folder(Path(value), dtype, trust_remote_code)
+        return from_folder(Path(value), dtype, trust_remote_code, changes)
     artifact = artifacts.get(value)
     folder = artifact.local()
     if (folder / "adapter_config.json").is_file():
-        return merge(load_model(base_of(folder), artifacts, dtype, trust_remote_code=trust_remote_code), folder)
-    return from_folder(folder, dtype, trust_remote_code)
+        base = load_model(
+            base_of(folder), artifacts, dtype, trust_remote_code=trust_remote_code, changes=changes.over(folder)
+        )
+        return merge(base, folder)
+    return from_folder(folder, dtype, trust_remote_code, changes)
 
 
 def base_of(adapter: Path) -> str:
@@ -67,26 +73,32 @@ def load_for_serving(
     import torch
 
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-    model = from_folder(base_folder, dtype, trust_remote_code)
+    changes = UNCHANGED.over(adapter_folder) if adapter_folder else UNCHANGED
+    model = from_folder(base_folder, dtype, trust_remote_code, changes)
     if adapter_folder is not None:
         model = merge(model, adapter_folder)
     moved: Any = model.eval().to(torch.device(device))
     return moved, load_tokenizer(adapter_folder or base_folder)
 
 
-def from_folder(folder: Path, dtype: torch.dtype, trust_remote_code: bool = False) -> PreTrainedModel:
-    """The causal language model in a Hugging Face folder, with SDPA attention.
+def from_folder(
+    folder: Path, dtype: torch.dtype, trust_remote_code: bool = False, changes: Changes = UNCHANGED
+) -> PreTrainedModel:
+    """The causal language model in a Hugging Face folder, with SDPA attention or the sparse one that it was given.
 
     Raises ModelError when the weights do not match the configuration or the architecture is not known.
     """
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     checked_folder(folder, trust_remote_code)
     try:
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=trust_remote_code)
+        changes.make(config)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True,
-            trust_remote_code=trust_remote_code, ignore_mismatched_sizes=True,  # told below, with the names
+            str(folder), config=config, dtype=dtype, local_files_only=True, use_safetensors=True,
+            output_loading_info=True, trust_remote_code=trust_remote_code,
+            ignore_mismatched_sizes=True,  # told below, with the names
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(
@@ -102,23 +114,23 @@ def from_folder(folder: Path, dtype: torch.dtype, trust_remote_code: bool = Fals
             f"The weights in {folder} do not match its config.json: {len(wrong)} differ, first {name} ({wrong[name]}).",
             "Fetch the model again, or mend config.json.",
         )
-    checked: PreTrainedModel = model
+    checked: PreTrainedModel = computing_its_attention(model)
     return checked
 
 
 def _from_config(
-    name: str, tokenizer: PreTrainedTokenizerBase, context: int, seed: int, dtype: torch.dtype
+    name: str, tokenizer: PreTrainedTokenizerBase, context: int, seed: int, dtype: torch.dtype, changes: Changes
 ) -> PreTrainedModel:
     import torch
     from transformers import LlamaForCausalLM
 
     eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     config = scratch_config(name, len(tokenizer), context, int(eos), int(pad if pad is not None else eos))
+    changes.make(config)
     state = torch.get_rng_state()
     torch.manual_seed(seed)
     try:
         model: Any = LlamaForCausalLM(config)
     finally:
         torch.set_rng_state(state)
-    cast: PreTrainedModel = model.to(dtype)
-    return cast
+    return computing_its_attention(model.to(dtype))

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from novelray.errors import ModelError, missing_package
+from novelray.models.positions import positions_of
 from novelray.models.scratch import SIZES
+from novelray.recipe.longtext import RopeSection
 from novelray.recipe.model import ModelSection
 from novelray.storage.store import sha256_of
 
@@ -58,13 +60,14 @@ def checked_folder(folder: Path, trust_remote_code: bool = False) -> Path:
     return folder.resolve()
 
 
-def check_context(folder: Path, context: int) -> None:
-    """Raise ModelError when rows of `context` tokens are longer than the model in a folder reads."""
-    limit = _config(folder / "config.json").get("max_position_embeddings")
-    if isinstance(limit, int) and context > limit:
+def check_context(folder: Path, context: int, rope: RopeSection | None = None) -> None:
+    """Raise ModelError when rows of `context` tokens are longer than the model in a folder reads, scaled or not."""
+    limit = positions_of(_config(folder / "config.json"), rope)
+    if limit is not None and context > limit:
         raise ModelError(
-            f"shards.context is {context} tokens and the base model in {folder} reads {limit}.",
-            f"Set shards.context to at most {limit}.",
+            f"shards.context is {context} tokens and the base model in {folder} reads {limit}"
+            f"{f' with model.rope.factor {rope.factor:g}' if rope else ''}.",
+            f"Set shards.context to at most {limit}, or {'raise' if rope else 'set'} model.rope.factor.",
         )
 
 

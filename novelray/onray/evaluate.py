@@ -66,6 +66,7 @@ def _score(recipe: Recipe, job: Job, source: str, prompts: list[str], gpu: bool)
 
     from novelray.evaluate.score import score
     from novelray.models.load import load_model
+    from novelray.models.longtext import Changes
     from novelray.shards.rows import open_rows
     from novelray.shards.tokenizer import load_tokenizer
     from novelray.train.setup import folder_of
@@ -74,7 +75,7 @@ def _score(recipe: Recipe, job: Job, source: str, prompts: list[str], gpu: bool)
     dtype = torch.bfloat16 if gpu else torch.float32
     model = load_model(
         source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
-        trust_remote_code=job.model.trust_remote_code,
+        trust_remote_code=job.model.trust_remote_code, changes=Changes(job.model.rope, job.model.attention),
     )  # fmt: skip
     rows = open_rows(job.artifacts.get(job.shards).local(), "heldout")
     if rows is None:

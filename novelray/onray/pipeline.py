@@ -216,6 +216,7 @@ def job_for(
     section = {"train": hyper, "seed": recipe.seed}
     if source.startswith("scratch:"):
         section["position_limit"] = limit
+    section |= recipe.model.changes()
     inputs = {"shards": shards.id, "base": digest_of_source(source)}
     inputs |= {f"old_{number}": name for number, name in enumerate(old)}
     return Job(
@@ -242,7 +243,7 @@ def _started(recipe: Recipe, dashboard: bool = False) -> Iterator[None]:
     """A Ray session, after what can be told without one: a base that is not there, or that reads less than a row."""
     source = source_of(recipe, open_artifacts(recipe))
     if source.startswith("folder:"):
-        check_context(Path(source.removeprefix("folder:")), recipe.shards.context)
+        check_context(Path(source.removeprefix("folder:")), recipe.shards.context, recipe.model.rope)
     with session.session(dashboard=dashboard):
         yield
 

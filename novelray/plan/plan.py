@@ -74,6 +74,7 @@ def plan(recipe: Recipe, facts: Facts) -> Plan:
     findings = [*_volume(recipe.plan.objective, facts.tokens), *_mark(facts.tokens, size)]
     for stage in stages:
         findings += [*_length(stage, recipe), *_fit(stage, facts.worker_memory)]
+    findings += _sparseness(recipe)
     return Plan(recipe.name, recipe.plan.objective, facts.tokens, size, stages, tuple(findings))
 
 
@@ -148,6 +149,20 @@ def _length(stage: StagePlan, recipe: Recipe) -> Iterator[Finding]:
             f"Stage {stage.name!r} ends after {stage.steps} steps, before the first validation "
             f"(train.validate_every is {section.validate_every}).",
         )
+
+
+def _sparseness(recipe: Recipe) -> Iterator[Finding]:
+    attention, context = recipe.model.attention, recipe.shards.context
+    if attention is None or attention.type == "full":
+        return
+    if attention.reach >= context:
+        yield Finding(
+            "warn",
+            f"Sparse attention reaches {attention.reach:,} tokens and shards.context is {context:,}: full attention is "
+            "exact and as fast. Leave model.attention out, or lower its window_blocks or random_blocks.",
+        )
+    else:
+        yield Finding("ok", f"Sparse attention: at most {attention.reach:,} of {context:,} tokens are looked at.")
 
 
 def _fit(stage: StagePlan, available: int | None) -> Iterator[Finding]:

@@ -121,7 +121,22 @@ RULES: tuple[Rule, ...] = (
         "model.position_limit ({r.model.position_limit}) is less than shards.context ({r.shards.context}): "
         "the rows would not fit into the model.",
         "Raise model.position_limit, or leave it out.",
-        lambda r, s: r.model.position_limit is not None and r.model.position_limit < r.shards.context,
+        lambda r, s: (
+            r.model.position_limit is not None
+            and r.model.position_limit * (r.model.rope.factor if r.model.rope else 1.0) < r.shards.context
+        ),
+    ),
+    Rule(
+        "a-block-fits-a-row",
+        ("model.attention.block", "shards.context"),
+        "model.attention.block ({r.model.attention.block}) is more than shards.context ({r.shards.context}): "
+        "a row would be less than one block.",
+        "Lower model.attention.block, or leave model.attention out: rows this short need no sparse attention.",
+        lambda r, s: (
+            r.model.attention is not None
+            and r.model.attention.type == "sparse"
+            and r.model.attention.block > r.shards.context
+        ),
     ),
     Rule(
         "heldout-books-by-book",

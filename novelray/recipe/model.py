@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from novelray.recipe.base import PositiveInt, Section
+from novelray.recipe.longtext import AttentionSection, RopeSection
 
 
 class ModelSection(Section):
@@ -28,3 +29,13 @@ class ModelSection(Section):
 
     position_limit: PositiveInt | None = None
     """Longest context of a `scratch:` model, in tokens. Default: 4 × `shards.context`, at least 2048."""
+
+    rope: RopeSection | None = None
+    """Extend what the base reads. Absent: as the base is."""
+
+    attention: AttentionSection | None = None
+    """Attention over long texts. Absent: as the base is, which for all but models of ours is `full`."""
+
+    def changes(self) -> dict[str, Any]:
+        """What of this section decides what a training stage makes, besides the base: part of its identity."""
+        return {name: value.identity() for name in ("rope", "attention") if (value := getattr(self, name)) is not None}

@@ -15,6 +15,7 @@ from novelray.errors import TrainError
 from novelray.models.adapters import add_lora
 from novelray.models.freeze import train_above
 from novelray.models.load import load_model
+from novelray.models.longtext import Changes
 from novelray.models.pissa import principal_parts, take_out
 from novelray.models.quantised import quantise
 from novelray.recipe.train import StageSection
@@ -109,7 +110,7 @@ def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
     if job.context > limit:
         raise TrainError(
             f"shards.context is {job.context} tokens and the base model reads {limit}.",
-            f"Set shards.context to at most {limit}.",
+            f"Set shards.context to at most {limit}, or extend the model with model.rope.",
         )
     if job.stage.activation_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -127,7 +128,7 @@ def load_source(job: Job, bf16: bool) -> PreTrainedModel:
     dtype = torch.bfloat16 if bf16 else torch.float32
     return load_model(
         job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
-        trust_remote_code=job.model.trust_remote_code,
+        trust_remote_code=job.model.trust_remote_code, changes=Changes(job.model.rope, job.model.attention),
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter,
 from novelray.errors import CancelledError, DamagedError
 from novelray.models.adapters import adapter_config
 from novelray.models.load import BASE_FILE
+from novelray.models.longtext import changes_in
 from novelray.models.pissa import for_the_whole_base
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
@@ -74,7 +75,7 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
             names = [n for n, p in model.named_parameters() if p.requires_grad]
             targets = adapted_modules(names)
             export_adapter(weights, adapter_config(job.stage.lora, targets), folder)
-            _write_base(folder, job.source)
+            _write_base(folder, job.source, changes_in(model.config))
         else:
             frozen = _frozen_weights(job, model, bf16) if job.stage.freeze_layers else ()
             export_full(chain(weights, frozen), torch.bfloat16 if bf16 else torch.float32, model, folder)
@@ -105,10 +106,11 @@ def _journal(job: Job, place: Place) -> Journal:
     return Journal(store, job.run, attempt, job.telemetry.flush_s, mirror)
 
 
-def _write_base(folder: Path, source: str) -> None:
+def _write_base(folder: Path, source: str, changes: dict[str, Any]) -> None:
     import json
 
-    (folder / BASE_FILE).write_text(json.dumps({"source": source, "digest": digest_of_source(source)}), "utf-8")
+    record = {"source": source, "digest": digest_of_source(source), "changes": changes}
+    (folder / BASE_FILE).write_text(json.dumps(record), "utf-8")
 
 
 def _copy_tokenizer(job: Job, folder: Path) -> None:

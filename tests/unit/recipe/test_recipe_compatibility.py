@@ -40,6 +40,10 @@ BREAKING = {
         {"train": FULL, "model": {"position_limit": 64}, "shards": {"context": 128}},
         ["(64)", "(128)"],
     ),
+    "a-block-fits-a-row": (
+        {"train": FULL, "model": {"attention": {"block": 256}}, "shards": {"context": 128}},
+        ["(256)", "(128)"],
+    ),
     "heldout-books-by-book": ({"train": FULL, "corpus": {"heldout": {"books": ["红*"]}}}, ["红*", "'chapter'"]),
     "heldout-leaves-training": ({"train": FULL, "corpus": {"heldout": {"share": 1}}}, ["1.0"]),
     "early-stopping-needs-validation": (
