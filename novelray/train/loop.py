@@ -86,8 +86,7 @@ class Loop:
     def _step(self, step: int) -> tuple[int, torch.Tensor]:
         """One optimiser step. Returns the global batch's trained tokens and this rank's summed loss (a tensor)."""
         ready, stage = self.ready, self.job.stage
-        epoch, position = divmod(step, ready.order.steps_per_epoch)
-        batch = ready.order.batch(epoch, position)
+        batch = ready.order.at(step)
         tokens = int(ready.rows.trained[batch[batch >= 0]].sum())
         set_learning_rate(ready.engine, learning_rate(stage, step, ready.steps))
         total = torch.zeros((), device=self.place.device)
