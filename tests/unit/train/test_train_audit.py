@@ -79,15 +79,19 @@ def trained(tmp_path_factory):
         watch = Watch(patch)
         training.run_here(job)
         micro = watch.take()
-    return job, [sum(micro[i : i + 2], []) for i in range(0, len(micro), 2)]
+    return job, grouped(micro, 2)
+
+
+def grouped(lists, many):
+    """Every so many lists as one."""
+    return [[row for part in lists[i : i + many] for row in part] for i in range(0, len(lists), many)]
 
 
 def by_epoch(job, steps):
     """Row numbers of each epoch, from what was computed."""
     _, order = training_rows(job)
     length = order.steps_per_epoch
-    joined = [sum(steps[i : i + length], []) for i in range(0, len(steps), length)]
-    return [[row for row in rows if row >= 0] for rows in joined]
+    return [[row for row in rows if row >= 0] for rows in grouped(steps, length)]
 
 
 def test_what_was_computed_is_what_the_order_says_and_the_journal_has_its_fingerprint(trained):
@@ -166,7 +170,7 @@ def test_a_run_with_a_curriculum_and_replay_resumes_bit_for_bit_on_the_rows_that
     watch.crash_at = None
     training.run_here(again)
     micro = watch.take()
-    assert [sum(micro[i : i + 2], []) for i in range(0, len(micro), 2)] == steps[10:]
+    assert grouped(micro, 2) == steps[10:]
     assert unlike(again) == []
     ours, theirs = training.weights(again), training.weights(job)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
