@@ -156,6 +156,7 @@ def _train(recipe: Recipe, say: Say, stages: int | None = None) -> Trained:
 
 def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) -> Job:
     """The job of the stage after those that are trained: its tokenizer, its shards, what it starts from."""
+    from novelray.onray.difficulty import with_difficulty
     from novelray.onray.shards import build_shards
 
     stage = recipe.train.resolved()[len(trained.jobs)]
@@ -169,7 +170,8 @@ def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) 
     digest = value if value.startswith("tokenizer-") else digest_of_tokenizer(folder)
     shards_of = partial(build_shards, recipe, artifacts, trained.corpus, folder, digest, say=say)
     old = _old_shards(artifacts, stage, source, shards_of)
-    return job_for(recipe, artifacts, stage, source, tokenizer, shards_of(stage.books), old)
+    job = job_for(recipe, artifacts, stage, source, tokenizer, shards_of(stage.books), old)
+    return with_difficulty(job, trained.corpus, say)
 
 
 def _old_shards(

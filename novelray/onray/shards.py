@@ -138,7 +138,7 @@ LISTED_COLUMNS = ("chapter_id", "book", "split", "chars")
 
 
 def _list_task(row: Row, corpus: Artifact) -> Row:
-    table = _chapter_table(corpus, row["file"], LISTED_COLUMNS)
+    table = read_chapters(corpus, row["file"], LISTED_COLUMNS)
     return {"file": row["file"], **{name: table.column(name).to_pylist() for name in LISTED_COLUMNS}}
 
 
@@ -163,7 +163,7 @@ def _shard_task(row: Row, corpus: Artifact, encoder: Any, context: int, draft: D
     ids: list[str] = []
     texts: list[str] = []
     for file, numbers in zip(row["files"], row["rows"], strict=True):
-        table = _chapter_table(corpus, file, ("chapter_id", "text")).take(pa.array(numbers, pa.int64()))
+        table = read_chapters(corpus, file, ("chapter_id", "text")).take(pa.array(numbers, pa.int64()))
         ids += table.column("chapter_id").to_pylist()
         texts += table.column("text").to_pylist()
     data, counts = make_shard(ids, texts, ray.get(encoder), context)
@@ -171,7 +171,8 @@ def _shard_task(row: Row, corpus: Artifact, encoder: Any, context: int, draft: D
     return {"path": row["path"], **asdict(counts)}
 
 
-def _chapter_table(corpus: Artifact, file: str, columns: tuple[str, ...]) -> pa.Table:
+def read_chapters(corpus: Artifact, file: str, columns: tuple[str, ...]) -> pa.Table:
+    """Columns of one chapter file of a corpus, whose bytes are verified. Raises DamagedError."""
     try:
         return pq.read_table(pa.BufferReader(corpus.read(file)), columns=list(columns))
     except (pa.ArrowInvalid, KeyError) as error:

@@ -90,7 +90,8 @@ def accumulation(stage: StageSection, workers: int) -> int:
 
 def _stage(recipe: Recipe, stage: StageSection, facts: Facts) -> StagePlan:
     rows = facts.rows.get(stage.name)
-    per_epoch = None if rows is None else steps_per_epoch(rows, stage.global_batch)
+    new_per_batch = stage.global_batch - stage.continual.old_per_batch(stage.global_batch)
+    per_epoch = None if rows is None else steps_per_epoch(rows, new_per_batch)
     steps = None if per_epoch is None else min(per_epoch * stage.epochs, stage.max_steps or per_epoch * stage.epochs)
     lora = stage.lora if stage.adapts else None
     scaling = recipe.scaling

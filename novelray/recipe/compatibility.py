@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from novelray.recipe.curriculum import CurriculumSection
     from novelray.recipe.schema import Recipe
     from novelray.recipe.train import StageSection
 
@@ -161,6 +163,56 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: s.early_stopping is not None and s.max_steps is not None and s.max_steps < s.validate_every,
     ),
     Rule(
+        "curriculum-weights-per-band",
+        ("train.curriculum",),
+        "The curriculum of stage {s.name!r} has {s.curriculum.bands} bands, and its schedule does not give each of "
+        "them a share.",
+        "Give a weight for each band at every point of schedule; easy and hard, and guide, are for two bands.",
+        lambda r, s: s.curriculum is not None and not _weights_fit(s.curriculum),
+    ),
+    Rule(
+        "curriculum-epochs-rise",
+        ("train.curriculum",),
+        "The epochs in the curriculum of stage {s.name!r} do not rise from point to point.",
+        "List the points in the order of their epochs, each epoch once.",
+        lambda r, s: s.curriculum is not None and not _rising([p.epoch for p in s.curriculum.points]),
+    ),
+    Rule(
+        "curriculum-uses-every-band",
+        ("train.curriculum", "train.epochs"),
+        "In the {s.epochs} epoch(s) of stage {s.name!r} a band of its curriculum has no share, so that its rows would "
+        "never be trained on.",
+        "Raise train.epochs (the guide's schedule takes 15, and hard rows begin with the 6th), or give a schedule that "
+        "fits fewer.",
+        lambda r, s: (
+            s.curriculum is not None
+            and _weights_fit(s.curriculum)
+            and _rising([p.epoch for p in s.curriculum.points])
+            and s.curriculum.idle_band(s.epochs) is not None
+        ),
+    ),
+    Rule(
+        "curriculum-loss-needs-a-trained-base",
+        ("train.curriculum", "model.base"),
+        "The curriculum of the first stage ({s.name!r}) goes by the loss of {r.model.base!r}, whose weights are "
+        "random.",
+        "Set train.curriculum.difficulty to scores, or let a stage without a curriculum come before.",
+        lambda r, s: (
+            s.curriculum is not None
+            and s.curriculum.difficulty == "loss"
+            and r.model.base.startswith("scratch:")
+            and s.name == r.train.resolved()[0].name
+        ),
+    ),
+    Rule(
+        "replay-leaves-room",
+        ("train.continual", "train.global_batch"),
+        "train.continual.replay ({s.continual.replay}) and train.global_batch {s.global_batch} in stage {s.name!r}: "
+        "a batch of one row cannot be shared between old and new rows.",
+        "Raise train.global_batch, or set train.continual.replay to 0.",
+        lambda r, s: s.continual.replay > 0 and s.global_batch == 1,
+    ),
+    Rule(
         "tune-grace-within-steps",
         ("tune.grace_steps", "tune.max_steps"),
         "tune.grace_steps ({r.tune.grace_steps}) is more than tune.max_steps ({r.tune.max_steps}).",
@@ -182,6 +234,14 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: r.tune.learning_rate[0] >= r.tune.learning_rate[1],
     ),
 )
+
+
+def _weights_fit(curriculum: CurriculumSection) -> bool:
+    return all(len(point.shares) == curriculum.bands for point in curriculum.points)
+
+
+def _rising(numbers: Sequence[int]) -> bool:
+    return all(a < b for a, b in pairwise(numbers))
 
 
 def broken_rules(recipe: Recipe) -> list[Problem]:

@@ -30,7 +30,9 @@ class ContinualSection(Section):
     trained on, as far as they are known."""
 
     replay: Part = 0.0
-    """Share of the rows of each batch that are old ones."""
+    """Share of the rows of each batch that are old ones, rounded to whole rows, at least one and never all. New rows
+    come as without it, all once per epoch, so an epoch has more steps. Old rows come all once before any comes
+    again."""
 
     ewc: EwcSection | None = None
     """Absent: no penalty."""
@@ -39,3 +41,8 @@ class ContinualSection(Section):
     def active(self) -> bool:
         """Whether old rows are needed."""
         return self.replay > 0 or self.ewc is not None
+
+    def old_per_batch(self, global_batch: int) -> int:
+        """Old rows in a batch of so many. What they are of it differs from `replay` by at most half a row, or by what
+        the least and the most allow."""
+        return min(max(1, round(self.replay * global_batch)), global_batch - 1) if self.replay else 0

@@ -8,6 +8,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share, Slug
 from novelray.recipe.continual import ContinualSection
+from novelray.recipe.curriculum import CurriculumSection
 
 Unit = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -73,7 +74,7 @@ class Hyper(Section):
     served on the base in full precision."""
 
     epochs: PositiveInt = 1
-    """Passes over the training rows."""
+    """Passes over the training rows; with a curriculum, so many times as many rows as there are."""
 
     max_steps: PositiveInt | None = None
     """Stop after this many optimiser steps, whatever `epochs` says."""
@@ -123,6 +124,9 @@ class Hyper(Section):
     early_stopping: EarlyStoppingSection | None = None
     """Absent: never stop early."""
 
+    curriculum: CurriculumSection | None = None
+    """Easy rows first. Absent: every row once per epoch, in an order of its own in each."""
+
     continual: ContinualSection = ContinualSection()
     """What is done against forgetting what the model knew."""
 
@@ -151,6 +155,7 @@ class StageSection(Hyper):
         unused = {"freeze_layers"} if self.adapts else {"lora"}
         unused |= set() if self.method == "qlora" else {"bits"}
         unused |= set() if self.continual.active else {"continual"}
+        unused |= set() if self.curriculum else {"curriculum"}
         return {name: value for name, value in super().identity().items() if name not in unused}
 
 

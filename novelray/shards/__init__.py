@@ -1,6 +1,6 @@
 """Chapters become rows of tokens: tokenizer, packing, the shards that hold the rows, and their order."""
 
-from novelray.shards.order import RowOrder, share
+from novelray.shards.order import Order, RowOrder, share
 from novelray.shards.rows import Batch, Rows, open_rows
 
-__all__ = ["Batch", "RowOrder", "Rows", "open_rows", "share"]
+__all__ = ["Batch", "Order", "RowOrder", "Rows", "open_rows", "share"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,16 @@ class _Block:
     position_ids: NDArray[np.int32]
     mask: NDArray[np.uint8]
     chapters: pa.ListArray
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces of chapters in some rows, in order; all of the same length."""
+
+    rows: NDArray[np.int64]
+    chapters: list[str]
+    tokens: NDArray[np.int64]
+    """Tokens of the piece, its end token included."""
 
 
 class Rows:
@@ -88,6 +98,11 @@ class Rows:
         number = int(np.searchsorted(self._ends, index, side="right"))
         return [str(c) for c in self._blocks[number].chapters[index - self._start(number)].as_py()]
 
+    def pieces(self) -> Iterator[Pieces]:
+        """What the rows are made of, one record batch after another. A row's padding is no piece."""
+        for number, block in enumerate(self._blocks):
+            yield _pieces(block, self._start(number))
+
     def check_vocabulary(self, vocab_size: int) -> None:
         """Raise ModelError when a token id is outside the vocabulary, naming the first such row. Reads every page."""
         for number, block in enumerate(self._blocks):
@@ -131,6 +146,17 @@ def open_rows(folder: Path, split: str) -> Rows | None:
     """The rows of one split (`train` or `heldout`) of a shards artifact's local folder; None when it has none."""
     files = sorted((folder / split).glob("rows-*.arrow"))
     return Rows(files) if files else None
+
+
+def _pieces(block: _Block, first_row: int) -> Pieces:
+    """Positions restart where a piece begins, and once more where padding does, which is last."""
+    counts = np.asarray(block.chapters.value_lengths().to_numpy(), np.int64)
+    row, start = np.nonzero(block.position_ids == 0)
+    end = np.append(start[1:], 0)
+    end[np.append(row[1:] != row[:-1], True)] = block.position_ids.shape[1]
+    number = np.arange(row.size) - np.searchsorted(row, row)  # in its row
+    kept = number < counts[row]
+    return Pieces(first_row + row[kept], block.chapters.flatten().to_pylist(), (end - start)[kept])
 
 
 def _block(batch: pa.RecordBatch) -> _Block:

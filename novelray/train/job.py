@@ -32,6 +32,7 @@ class Job:
     checkpoint_every: int
     keep_checkpoints: int
     old_shards: tuple[str, ...] = ()  # artifact ids: rows of what is not to be forgotten, newest first
+    difficulty: str = ""  # artifact id: how hard each training row is, for a curriculum
     export: bool = True  # False: measure only (a trial of a sweep)
     resume: bool = True
 

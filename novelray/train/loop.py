@@ -21,6 +21,7 @@ from novelray.errors import CancelledError, NovelRayError, PreemptedError, Stora
 from novelray.shards.order import share
 from novelray.shards.rows import Rows
 from novelray.telemetry.journal import Journal
+from novelray.train.audit import fingerprint
 from novelray.train.engine import set_learning_rate
 from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
@@ -59,6 +60,7 @@ class Loop:
         self.committer = Committer(store, job.run, place.attempt, place.rank, place.world, job.keep_checkpoints)
         self.progress = Progress.of(ready)
         self._polled = 0.0
+        self._rows = np.empty(0, np.int64)  # of the step taken last
         self._speed = Speed(ready.steps)
 
     def run(self) -> Progress:
@@ -88,8 +90,7 @@ class Loop:
     def _step(self, step: int) -> tuple[int, torch.Tensor]:
         """One optimiser step. Returns the global batch's trained tokens and this rank's summed loss (a tensor)."""
         ready, stage = self.ready, self.job.stage
-        epoch, position = divmod(step, ready.order.steps_per_epoch)
-        batch = ready.order.batch(epoch, position)
+        batch = self._rows = ready.order.at(step)
         tokens = int(ready.rows.trained[batch[batch >= 0]].sum())
         set_learning_rate(ready.engine, learning_rate(stage, step, ready.steps))
         total = torch.zeros((), device=self.place.device)
@@ -120,7 +121,8 @@ class Loop:
         if self.journal is not None:
             self.journal.log(
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
-                learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps), **self._speed.figures(step),
+                learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps),
+                rows=fingerprint(self._rows), **self._speed.figures(step),
             )  # fmt: skip
         return self._stop(*(value > 0 for value in summed[1:].tolist()))
 

@@ -19,12 +19,13 @@ from novelray.models.longtext import Changes
 from novelray.models.pissa import principal_parts, take_out
 from novelray.models.quantised import quantise
 from novelray.recipe.train import StageSection
-from novelray.shards.order import RowOrder
+from novelray.shards.order import Order
 from novelray.shards.rows import Rows, open_rows
 from novelray.shards.tokenizer import load_tokenizer
 from novelray.train.engine import build_engine, build_optimizer, deepspeed_config
 from novelray.train.job import Job, Place
 from novelray.train.objective import NextTokenLoss
+from novelray.train.order import training_rows
 from novelray.train.state import INITIAL, Parameters, initial_of, load_optimizer, load_weights, trainable
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Ready:
     parameters: Parameters
     rows: Rows
     heldout: Rows | None
-    order: RowOrder
+    order: Order
     steps: int
     start: int
     resumed: Commit | None
@@ -50,10 +51,8 @@ class Ready:
 def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     """Load rows and model, take up the newest good commit, build the engine."""
     shards = job.artifacts.get(job.shards).local()
-    rows, heldout = open_rows(shards, "train"), open_rows(shards, "heldout")
-    if rows is None:
-        raise TrainError(f"{job.shards} has no training rows.", "Is everything held out? See corpus.heldout.")
-    order = RowOrder(len(rows), job.stage.global_batch, job.seed)
+    rows, order = training_rows(job)
+    heldout = open_rows(shards, "heldout")
     steps = total_steps(job.stage, order)
     bf16 = wants_bf16(job.stage, place)
     model = build_model(job, bf16, place.device)
@@ -87,7 +86,7 @@ def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit 
     return found[0]
 
 
-def total_steps(stage: StageSection, order: RowOrder) -> int:
+def total_steps(stage: StageSection, order: Order) -> int:
     """Optimiser steps of a stage."""
     steps = stage.epochs * order.steps_per_epoch
     return min(steps, stage.max_steps) if stage.max_steps else steps

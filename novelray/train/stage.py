@@ -43,8 +43,9 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
         marks["prepared"] = time.time()
         if journal:
             parameters = sum(p.numel() for p in ready.parameters.values())
+            old = ready.order.old_rows
             journal.log("start", stage=job.stage.name, from_step=ready.start, steps=ready.steps, world=place.world,
-                        rows=len(ready.rows), trainable=parameters, marks=marks)  # fmt: skip
+                        rows=len(ready.rows) - old, old_rows=old, trainable=parameters, marks=marks)  # fmt: skip
         Loop(job, place, ready, journal, report).run()
         if place.rank == 0 and job.export:
             export(job, ready.engine.module.model, ready.bf16, note)

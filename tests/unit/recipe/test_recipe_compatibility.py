@@ -50,6 +50,23 @@ BREAKING = {
         {"train": {**FULL, "early_stopping": {}, "max_steps": 5, "validate_every": 9}},
         ["(5)", "9", "'main'"],
     ),
+    "curriculum-weights-per-band": (
+        {"train": {**FULL, "epochs": 15, "curriculum": {"bands": 3}}},
+        ["'main'", "3 bands"],
+    ),
+    "curriculum-epochs-rise": (
+        {"train": {**FULL, "curriculum": {"schedule": [{"epoch": 2, "easy": 0.5}, {"epoch": 2, "easy": 0.2}]}}},
+        ["'main'"],
+    ),
+    "curriculum-uses-every-band": ({"train": {**FULL, "epochs": 5, "curriculum": {}}}, ["5 epoch(s)", "'main'"]),
+    "curriculum-loss-needs-a-trained-base": (
+        {"train": {**FULL, "epochs": 15, "curriculum": {"difficulty": "loss"}}},
+        ["'main'", "'scratch:nano'"],
+    ),
+    "replay-leaves-room": (
+        {"train": {**FULL, "global_batch": 1, "continual": {"replay": 0.5}}},
+        ["(0.5)", "train.global_batch 1", "'main'"],
+    ),
     "tune-grace-within-steps": ({"train": FULL, "tune": {"grace_steps": 30, "max_steps": 20}}, ["(30)", "(20)"]),
     "tune-has-ranks": ({"model": {"base": "some/base"}, "tune": {"lora_rank": []}}, ["'main'", "'lora'"]),
     "tune-range-rises": ({"train": FULL, "tune": {"learning_rate": [0.1, 0.01]}}, ["0.1", "0.01"]),
