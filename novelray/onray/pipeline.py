@@ -20,6 +20,7 @@ from novelray.recipe.train import StageSection
 from novelray.registry import Registry, Version
 from novelray.shards.tokenizer import digest_of_tokenizer
 from novelray.storage import Artifact, Artifacts, Plan, Store
+from novelray.train.fisher import fisher_plan
 from novelray.train.job import Job
 
 Say = Callable[[str], None]
@@ -218,6 +219,9 @@ def job_for(
         section["position_limit"] = limit
     inputs = {"shards": shards.id, "base": digest_of_source(source)}
     inputs |= {f"old_{number}": name for number, name in enumerate(old)}
+    fisher = fisher_plan(stage, source, old, recipe.seed)
+    if fisher is not None:
+        inputs["fisher"] = fisher.id
     return Job(
         plan=Plan("model", TRAIN_VERSION, inputs, section),
         artifacts=artifacts,
@@ -229,6 +233,7 @@ def job_for(
         source=source,
         shards=shards.id,
         old_shards=old,
+        fisher=fisher,
         tokenizer=tokenizer,
         context=recipe.shards.context,
         position_limit=limit,

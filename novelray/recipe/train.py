@@ -78,6 +78,10 @@ class Hyper(Section):
     gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient over all weights; 0 switches clipping off."""
 
+    rollback_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """When the loss is no number, the run goes back to its last commit and on with the learning rate multiplied by
+    this; when that happens again, it stops."""
+
     global_batch: PositiveInt = 16
     """Rows per optimiser step over all workers. Accumulation follows: global_batch / (micro_batch × workers)."""
 

@@ -31,6 +31,7 @@ class Job:
     checkpoint_every: int
     keep_checkpoints: int
     old_shards: tuple[str, ...] = ()  # artifact ids: rows of what is not to be forgotten, newest first
+    fisher: Plan | None = None  # the Fisher information that an EWC penalty needs
     export: bool = True  # False: measure only (a trial of a sweep)
     resume: bool = True
 
