@@ -24,6 +24,7 @@ from novelray.storage import Artifact
 from novelray.telemetry.bar import progress_bar
 from novelray.telemetry.control import forwarding, request_cancel
 from novelray.train.job import Job, Place
+from novelray.train.unfinished import begin, finish
 
 Result = TypeVar("Result")
 Resources = Mapping[str, float]
@@ -96,17 +97,20 @@ def layout_now(scaling: ScalingSection, patience_s: float = 0.0) -> Layout:
 def train(job: Job, say: Callable[[str], None]) -> Artifact:
     """Run one stage to its model artifact; restarts from the last commit when workers are lost, as often as allowed.
 
-    Raises NovelRayErrors for people: bad input at once, CancelledError, GaveUpError when the retries are used up.
+    Raises NovelRayErrors for people: bad input at once, and a changed recipe whose run is unfinished; CancelledError;
+    GaveUpError when the retries are used up.
     """
     found = job.artifacts.find(job.plan.id)
     if found is not None:
         say(f"{job.stage.name}: nothing changed, using {found.id}")
         return found
+    begin(job)
     layout = layout_now(job.scaling)
     store = job.artifacts.store
     with forwarding(store, job.run), progress_bar(store, job.run, job.stage.name):
         _with_retries(job, layout, say)
     artifact = job.artifacts.get(job.plan.id)
+    finish(job)
     say(f"{job.stage.name}: {_summary(artifact)} → {artifact.id}")
     return artifact
 

@@ -135,6 +135,10 @@ class TrainSection(Hyper):
     keep_checkpoints: PositiveInt = Field(2, json_schema_extra=NOT_IDENTITY)
     """Commits that are kept; the best by validation loss is kept besides."""
 
+    on_change: Literal["refuse", "restart"] = Field("refuse", json_schema_extra=NOT_IDENTITY)
+    """What happens when this recipe has an unfinished run and was changed since. `refuse` says what changed and stops,
+    `restart` begins a new run from the start, as `--fresh` does; the unfinished one is kept."""
+
     def resolved(self) -> tuple[StageSection, ...]:
         """The stages with everything filled in from this section."""
         common = {name: getattr(self, name) for name in Hyper.model_fields}
