@@ -12,6 +12,10 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key: --set train.epochs=3. Repeatable."),
 ]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Begin a new run when the recipe was changed and its run is unfinished."),
+]
 ClusterOption = Annotated[
     str | None,
     typer.Option("--cluster", "-c", metavar="NAME", help="A name in ~/.novelray/clusters.yaml, or http://HOST:8265."),

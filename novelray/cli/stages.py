@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from novelray.cli.options import Overrides, RecipeArgument
+from novelray.cli.options import Fresh, Overrides, RecipeArgument
 
 PANEL = "Stages"
 
@@ -48,9 +48,9 @@ def plan(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     _run("plan", recipe, overrides)
 
 
-def train(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+def train(recipe: RecipeArgument, overrides: Overrides = None, fresh: Fresh = False) -> None:
     """Train and register the model; goes on from the last commit after a crash."""
-    _run("train", recipe, overrides)
+    _run("train", recipe, _with_fresh(overrides, fresh))
 
 
 def tune(recipe: RecipeArgument, overrides: Overrides = None) -> None:
@@ -76,10 +76,15 @@ def deploy(recipe: RecipeArgument, overrides: Overrides = None) -> None:
 def run(
     recipe: RecipeArgument,
     overrides: Overrides = None,
+    fresh: Fresh = False,
     remain: bool = typer.Option(True, help="Keep the endpoint up until Ctrl-C, or stop after its first continuation."),
 ) -> None:
     """All stages, from the books to an endpoint that streams a continuation."""
-    _run("run", recipe, overrides, remain=remain, written_as=str(recipe))
+    _run("run", recipe, _with_fresh(overrides, fresh), remain=remain, written_as=str(recipe))
+
+
+def _with_fresh(overrides: list[str] | None, fresh: bool) -> list[str]:
+    return [*(overrides or ()), *(["train.on_change=restart"] if fresh else [])]
 
 
 def _run(stage: str, path: Path, overrides: list[str] | None, **options: Any) -> None:

@@ -20,7 +20,9 @@ from novelray.recipe.train import StageSection
 from novelray.registry import Registry, Version
 from novelray.shards.tokenizer import digest_of_tokenizer
 from novelray.storage import Artifact, Artifacts, Plan, Store
+from novelray.train.fisher import fisher_plan
 from novelray.train.job import Job
+from novelray.train.unfinished import Origin
 
 Say = Callable[[str], None]
 TRAIN_VERSION = 1
@@ -170,7 +172,7 @@ def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) 
     digest = value if value.startswith("tokenizer-") else digest_of_tokenizer(folder)
     shards_of = partial(build_shards, recipe, artifacts, trained.corpus, folder, digest, say=say)
     old = _old_shards(artifacts, stage, source, shards_of)
-    job = job_for(recipe, artifacts, stage, source, tokenizer, shards_of(stage.books), old)
+    job = job_for(recipe, artifacts, stage, source, tokenizer, shards_of(stage.books), old, trained.jobs)
     return with_difficulty(job, trained.corpus, say)
 
 
@@ -208,10 +210,11 @@ def job_for(
     tokenizer: str,
     shards: Artifact,
     old: tuple[str, ...] = (),
+    earlier: tuple[Job, ...] = (),
 ) -> Job:
     """The job of one stage. Its identity: rows, start, hyper-parameters, seed; never where it runs.
 
-    `old`: ids of the shards of what is not to be forgotten.
+    `old`: ids of the shards of what is not to be forgotten. `earlier`: the jobs of the stages before.
     """
     limit = recipe.model.position_limit or max(2048, 4 * recipe.shards.context)
     hyper = {k: v for k, v in stage.identity().items() if k not in ("books", "name")}
@@ -221,6 +224,9 @@ def job_for(
     section |= recipe.model.changes()
     inputs = {"shards": shards.id, "base": digest_of_source(source)}
     inputs |= {f"old_{number}": name for number, name in enumerate(old)}
+    fisher = fisher_plan(stage, source, old, recipe.seed)
+    if fisher is not None:
+        inputs["fisher"] = fisher.id
     return Job(
         plan=Plan("model", TRAIN_VERSION, inputs, section),
         artifacts=artifacts,
@@ -232,12 +238,21 @@ def job_for(
         source=source,
         shards=shards.id,
         old_shards=old,
+        fisher=fisher,
+        origin=origin_of(recipe, earlier),
         tokenizer=tokenizer,
         context=recipe.shards.context,
         position_limit=limit,
         checkpoint_every=recipe.train.checkpoint_every,
         keep_checkpoints=recipe.train.keep_checkpoints,
     )
+
+
+def origin_of(recipe: Recipe, earlier: tuple[Job, ...]) -> Origin:
+    """Which recipe a run comes from, and what of it decides what is made."""
+    identity = {k: v for k, v in recipe.identity().items() if k in ("seed", "corpus", "shards", "model", "train")}
+    ids = tuple(job.plan.id for job in earlier)
+    return Origin(recipe.name, identity, ids, recipe.train.on_change == "restart")
 
 
 @contextlib.contextmanager

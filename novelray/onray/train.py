@@ -35,6 +35,7 @@ from novelray.telemetry.bar import progress_bar
 from novelray.telemetry.control import forwarding, request_cancel
 from novelray.train.job import Job, Place
 from novelray.train.retry import Cause, Failure, decide
+from novelray.train.unfinished import begin, finish
 
 Result = TypeVar("Result")
 Resources = Mapping[str, float]
@@ -115,17 +116,20 @@ def _staying_nodes() -> list[Resources]:
 def train(job: Job, say: Callable[[str], None]) -> Artifact:
     """Run one stage to its model artifact; restarts from the last commit when workers are lost (train/retry.py).
 
-    Raises NovelRayErrors for people: bad input at once, CancelledError, GaveUpError when the retries are used up.
+    Raises NovelRayErrors for people: bad input at once, and a changed recipe whose run is unfinished; CancelledError;
+    GaveUpError when the retries are used up.
     """
     found = job.artifacts.find(job.plan.id)
     if found is not None:
         say(f"{job.stage.name}: nothing changed, using {found.id}")
         return found
+    begin(job)
     layout = layout_now(job.scaling)
     store = job.artifacts.store
     with forwarding(store, job.run), progress_bar(store, job.run, job.stage.name):
         _with_retries(job, layout, say)
     artifact = job.artifacts.get(job.plan.id)
+    finish(job)
     say(f"{job.stage.name}: {_summary(artifact)} → {artifact.id}")
     return artifact
 
@@ -225,7 +229,7 @@ def _run_config(job: Job, callbacks: list[Any] | None) -> RunConfig:
         name=uuid.uuid4().hex[:12],
         storage_path=f"{store.base}/{job.run}/ray",
         storage_filesystem=store.fs,
-        failure_config=FailureConfig(max_failures=0, max_preemption_failures=0),
+        failure_config=FailureConfig(max_failures=0, max_preemption_failures=0),  # type: ignore[call-arg]
         callbacks=callbacks,
     )
 

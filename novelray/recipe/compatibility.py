@@ -51,6 +51,24 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: s.adapts and r.scaling.zero == 3,
     ),
     Rule(
+        "ewc-not-zero-3",
+        ("train.continual.ewc", "scaling.zero"),
+        "train.continual.ewc does not go with scaling.zero 3 in stage {s.name!r}: the penalty compares whole weights "
+        "with where they started, and there no worker has them whole.",
+        "Use scaling.zero 2, which divides all but the weights; the penalty's own memory is divided among the workers.",
+        lambda r, s: s.continual.ewc is not None and r.scaling.zero == 3,
+    ),
+    Rule(
+        "ewc-needs-something-known",
+        ("train.continual.ewc", "model.base"),
+        "The first stage ({s.name!r}) has train.continual.ewc on {r.model.base!r}, whose weights are random: there is "
+        "nothing to forget.",
+        "Remove train.continual.ewc from that stage, or choose a base that is trained.",
+        lambda r, s: (
+            r.model.base.startswith("scratch:") and s.continual.ewc is not None and s.name == r.train.resolved()[0].name
+        ),
+    ),
+    Rule(
         "offload-needs-zero",
         ("scaling.offload", "scaling.zero"),
         "scaling.offload 'optimizer' needs ZeRO, and scaling.zero is 0.",

@@ -103,6 +103,10 @@ class Hyper(Section):
     gradient_clipping: Annotated[float, Field(ge=0)] = 1.0
     """Largest norm of the gradient over all weights; 0 switches clipping off."""
 
+    rollback_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """When the loss is no number, the run goes back to its last commit and on with the learning rate multiplied by
+    this; when that happens again, it stops."""
+
     global_batch: PositiveInt = 16
     """Rows per optimiser step over all workers. Accumulation follows: global_batch / (micro_batch × workers)."""
 
@@ -170,6 +174,10 @@ class TrainSection(Hyper):
 
     keep_checkpoints: PositiveInt = Field(2, json_schema_extra=NOT_IDENTITY)
     """Commits that are kept; the best by validation loss is kept besides."""
+
+    on_change: Literal["refuse", "restart"] = Field("refuse", json_schema_extra=NOT_IDENTITY)
+    """What happens when this recipe has an unfinished run and was changed since. `refuse` says what changed and stops,
+    `restart` begins a new run from the start, as `--fresh` does; the unfinished one is kept."""
 
     def resolved(self) -> tuple[StageSection, ...]:
         """The stages with everything filled in from this section."""

@@ -7,6 +7,7 @@ makes checkpoints independent of the number of workers. DeepSpeed's own checkpoi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from novelray.recipe.train import StageSection
@@ -42,7 +43,8 @@ def deepspeed_config(
         "train_micro_batch_size_per_gpu": stage.micro_batch,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": stage.gradient_clipping,
-        "bf16": {"enabled": bf16},
+        # Checked in the loop (divergence.py): here it would make every step wait for the device, and skip steps.
+        "bf16": {"enabled": bf16, "check_grad_overflow": False},
         "fp16": {"enabled": False},
         "zero_optimization": zero_section,
         "zero_allow_untested_optimizer": True,
@@ -82,8 +84,16 @@ def build_engine(module: torch.nn.Module, optimizer: torch.optim.Optimizer, conf
     # and between nodes too.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     engine, _, _, _ = deepspeed.initialize(model=module, optimizer=optimizer, config=config, dist_init_required=False)
+    engine.clip_fp32_gradients = partial(_clip_and_keep_norm, engine)
     _create_moments(engine)
     return engine
+
+
+def _clip_and_keep_norm(engine: Any) -> None:
+    """As the engine does it without ZeRO, which forgets the norm."""
+    from deepspeed.runtime.utils import clip_grad_norm_
+
+    engine._global_grad_norm = clip_grad_norm_(engine.module.parameters(), engine.gradient_clipping())
 
 
 def set_learning_rate(engine: Any, rate: float) -> None:

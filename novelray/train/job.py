@@ -10,6 +10,7 @@ from novelray.recipe.scaling import ScalingSection
 from novelray.recipe.telemetry import TelemetrySection
 from novelray.recipe.train import StageSection
 from novelray.storage import Artifacts, Plan
+from novelray.train.unfinished import Origin
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Job:
     keep_checkpoints: int
     old_shards: tuple[str, ...] = ()  # artifact ids: rows of what is not to be forgotten, newest first
     difficulty: str = ""  # artifact id: how hard each training row is, for a curriculum
+    fisher: Plan | None = None  # the Fisher information that an EWC penalty needs
+    origin: Origin | None = None  # None: a run of no recipe, such as a trial of a sweep
     export: bool = True  # False: measure only (a trial of a sweep)
     resume: bool = True
 

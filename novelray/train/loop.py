@@ -1,7 +1,7 @@
 """The training loop: one optimiser step after another, with validation, commits and a journal.
 
 Runs with or without a process group; Ray only starts it on each worker (novelray/onray/train.py). What it does not
-cover: curricula, several tasks, roll-back after a bad step.
+cover: curricula, several tasks. What happens when the loss is no number is in divergence.py.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 from novelray.checkpoints.commit import Committer
-from novelray.errors import CancelledError, NovelRayError, PreemptedError, StorageError, TrainError
+from novelray.errors import CancelledError, NovelRayError, PreemptedError, StorageError
 from novelray.shards.order import share
 from novelray.shards.rows import Rows
 from novelray.telemetry.journal import Journal
 from novelray.train.audit import fingerprint
+from novelray.train.divergence import DivergedError, Trail
 from novelray.train.engine import set_learning_rate
 from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
 from novelray.train.setup import Ready
 from novelray.train.state import is_finite, snapshot
+from novelray.train.together import all_reduce
 
 Report = Callable[[dict[str, Any]], None]
 POLL_S = 1.0
@@ -62,11 +63,15 @@ class Loop:
         self._polled = 0.0
         self._rows = np.empty(0, np.int64)  # of the step taken last
         self._speed = Speed(ready.steps)
+        self._trail = Trail(place.device)
+        self._norm: torch.Tensor | float | None = None  # of the last step's gradient
+        self._penalty: torch.Tensor | float = 0.0  # this rank's share of the last step's
 
     def run(self) -> Progress:
         """Train to the end, an early stop, a cancel or a notice of preemption.
 
-        Raises CancelledError or PreemptedError after the commit of a run that was asked to stop.
+        Raises CancelledError or PreemptedError after the commit of a run that was asked to stop, and DivergedError
+        when nothing more will be written.
         """
         progress, stage = self.progress, self.job.stage
         self.ready.engine.train()
@@ -92,39 +97,51 @@ class Loop:
         ready, stage = self.ready, self.job.stage
         batch = self._rows = ready.order.at(step)
         tokens = int(ready.rows.trained[batch[batch >= 0]].sum())
-        set_learning_rate(ready.engine, learning_rate(stage, step, ready.steps))
+        set_learning_rate(ready.engine, self._rate(step))
         total = torch.zeros((), device=self.place.device)
         for turn, indices in enumerate(share(batch, self.place.rank, self.place.world, stage.micro_batch)):
             if stage.adapts and stage.lora.dropout:
                 seed_noise(self.job.seed, step, turn * self.place.world + self.place.rank)
             loss = ready.engine(*on_device(ready.rows, indices, self.place.device))
             # The engine averages over workers; the loss is per trained token of the whole global batch.
-            ready.engine.backward(loss * (self.place.world / max(1, tokens)), scale_wrt_gas=False)
+            scaled = loss * (self.place.world / max(1, tokens))
+            if turn == 0 and ready.penalty is not None:
+                penalty = ready.penalty()
+                self._penalty = penalty.detach()
+                scaled = scaled + penalty * self.place.world
+            ready.engine.backward(scaled, scale_wrt_gas=False)
             ready.engine.step()
             total += loss.detach()
+        self._norm = ready.engine.get_global_grad_norm()
         return tokens, total
+
+    def _rate(self, step: int) -> float:
+        """The learning rate of a step, lower after a run has gone back."""
+        back = self.ready.rollback
+        return learning_rate(self.job.stage, step, self.ready.steps) * (back.slows(step) if back else 1.0)
 
     def _log(self, tokens: int, loss: torch.Tensor) -> NovelRayError | None:
         """Write a journal line when one is due. Returns why to stop here, if so; the same on every rank."""
         step = self.progress.step
         self._speed.count(tokens)
+        self._trail.add(step, tokens, loss, self._norm)
         # Before every commit too, so that the loss behind it is known to be finite.
         often = (self.job.telemetry.log_every, self.job.stage.validate_every, self.job.checkpoint_every)
         if not any(map(self._due, often)):
             return None
-        asked = loss.new_tensor([float(self._cancel_asked()), float(self.place.preempted())], dtype=torch.float64)
-        summed = torch.cat([loss.double().view(1), asked])
-        all_reduce(summed)
-        mean = summed[0].item() / max(1, tokens)
-        if not math.isfinite(mean):
-            raise self._diverged(f"The loss of stage {self.job.stage.name!r} is {mean} at step {step}.")
+        asked = [float(self._cancel_asked()), float(self.place.preempted())]
+        try:
+            mean, (cancelled, preempted, penalty) = self._trail.look([*asked, self._penalty])
+        except DivergedError:
+            self.committer.wait()
+            raise
+        ewc = {"ewc": round(penalty, 6)} if self.ready.penalty is not None else {}
         if self.journal is not None:
             self.journal.log(
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
-                learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps),
-                rows=fingerprint(self._rows), **self._speed.figures(step),
+                **ewc, learning_rate=self._rate(step - 1), rows=fingerprint(self._rows), **self._speed.figures(step),
             )  # fmt: skip
-        return self._stop(*(value > 0 for value in summed[1:].tolist()))
+        return self._stop(cancelled > 0, preempted > 0)
 
     def _stop(self, cancelled: bool, preempted: bool) -> NovelRayError | None:
         step = self.progress.step
@@ -138,10 +155,6 @@ class Loop:
         """Whether something that is done every so many steps, and at the end, is to be done after this step."""
         return self.progress.step % every == 0 or self.progress.step == self.ready.steps
 
-    def _diverged(self, what: str) -> TrainError:
-        rate = self.job.stage.learning_rate
-        return TrainError(what, f"Lower train.learning_rate (now {rate}) or raise train.warmup, and run again.")
-
     def _validate(self) -> bool:
         """Measure on the held-out rows. Returns whether it is the best so far."""
         progress = self.progress
@@ -150,7 +163,10 @@ class Loop:
         if progress.validation_loss is None:
             return False
         if not math.isfinite(progress.validation_loss):
-            raise self._diverged(f"The held-out loss is {progress.validation_loss} at step {progress.step}.")
+            self.committer.wait()
+            raise DivergedError(
+                progress.step, f"The held-out loss is {progress.validation_loss} at step {progress.step}."
+            )
         stopping = self.job.stage.early_stopping
         improved = progress.validation_loss < progress.best_loss - (stopping.min_delta if stopping else 0.0)
         progress.bad_validations = 0 if improved else progress.bad_validations + 1
@@ -173,7 +189,8 @@ class Loop:
             broken = torch.tensor(float(not is_finite(tensors)), device=self.place.device)
             all_reduce(broken)
         if broken.item():  # a finite loss can still have a step behind it that breaks the weights
-            raise self._diverged(f"Weights are not finite after step {progress.step}.")
+            self.committer.wait()
+            raise DivergedError(progress.step, f"Weights are not finite after step {progress.step}.")
         epoch, position = divmod(progress.step, ready.order.steps_per_epoch)
         state = {
             "stage": self.job.stage.name, "cursor": [epoch, position], "seed": self.job.seed, "world": self.place.world,
@@ -267,9 +284,3 @@ def seed_noise(seed: int, step: int, number: int) -> None:
     `number` is that of the micro-batch in the global batch, which is the same on any number of workers.
     """
     torch.manual_seed(int(np.random.SeedSequence([seed, step, number]).generate_state(1)[0]))
-
-
-def all_reduce(tensor: torch.Tensor) -> None:
-    """Sum over the workers, in place; nothing to do for one."""
-    if dist.is_initialized() and dist.get_world_size() > 1:
-        dist.all_reduce(tensor)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.distributed as dist
 
 from novelray.checkpoints.commit import Commit, Tensors, latest
 from novelray.errors import TrainError
@@ -22,11 +21,14 @@ from novelray.recipe.train import StageSection
 from novelray.shards.order import Order
 from novelray.shards.rows import Rows, open_rows
 from novelray.shards.tokenizer import load_tokenizer
+from novelray.train.continual import Penalty, penalty_of
+from novelray.train.divergence import Rollback, rollback_of
 from novelray.train.engine import build_engine, build_optimizer, deepspeed_config
 from novelray.train.job import Job, Place
 from novelray.train.objective import NextTokenLoss
 from novelray.train.order import training_rows
 from novelray.train.state import INITIAL, Parameters, initial_of, load_optimizer, load_weights, trainable
+from novelray.train.together import told_by_rank_0
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,6 +48,8 @@ class Ready:
     resumed: Commit | None
     bf16: bool
     initial: Tensors = field(default_factory=dict)  # goes into every commit as it is; rank 0's
+    penalty: Penalty | None = None
+    rollback: Rollback | None = None
 
 
 def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
@@ -58,6 +62,7 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     model = build_model(job, bf16, place.device)
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
+    penalty = penalty_of(job, place, model)  # before a commit's weights: it is measured from where the stage starts
     commit = newest_commit(job, place, say)
     initial: Tensors = {}
     if job.stage.starts_from_principal_parts:
@@ -65,13 +70,15 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
         take_out(model, initial)
     if commit is not None:
         load_weights(commit, model)
+    rollback = told_by_rank_0(rollback_of(job) if job.resume and place.rank == 0 else None)
     engine = _engine(job, place, model, bf16)
     parameters = trainable(engine.module.model)
     if commit is not None:
         load_optimizer(commit, engine, parameters, bf16)
     # The engine has given every worker the weights of rank 0, the base's too: it is rank 0's that belong to them.
     kept = {f"{INITIAL}{name}": value for name, value in initial.items() if place.rank == 0}
-    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16, kept)
+    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16, kept,
+                 penalty, rollback)  # fmt: skip
 
 
 def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit | None:
@@ -80,10 +87,10 @@ def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit 
     Were each to look for itself, a worker of an attempt given up for lost could still commit in between, and the ranks
     would go on from different steps.
     """
-    found = [latest(job.artifacts.store, job.run, say) if job.resume and place.rank == 0 else None]
-    if place.world > 1:
-        dist.broadcast_object_list(found, src=0)
-    return found[0]
+    found: Commit | None = told_by_rank_0(
+        latest(job.artifacts.store, job.run, say) if job.resume and place.rank == 0 else None
+    )
+    return found
 
 
 def total_steps(stage: StageSection, order: Order) -> int:
@@ -135,6 +142,13 @@ def folder_of(source: str, job: Job) -> Path:
     """The local folder of a `folder:` or `artifact:` source, verified."""
     kind, _, value = source.partition(":")
     return Path(value) if kind == "folder" else job.artifacts.get(value).local()
+
+
+def release(ready: Ready) -> None:
+    """Take an engine apart, so that another finds room in its place; the caller drops `ready` next."""
+    ready.engine.destroy()
+    ready.engine = ready.penalty = None
+    ready.parameters.clear()
 
 
 def _engine(job: Job, place: Place, model: PreTrainedModel, bf16: bool) -> Any:

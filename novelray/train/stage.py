@@ -5,13 +5,15 @@ Started by Ray Train on every worker (novelray/onray/train.py), or directly in o
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from novelray.checkpoints.commit import best
 from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter, export_full
@@ -25,28 +27,19 @@ from novelray.telemetry.journal import Journal
 from novelray.telemetry.trackers import tensorboard
 from novelray.train.job import Job, Place
 
+if TYPE_CHECKING:
+    from novelray.train.setup import Ready
+
 
 def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] = lambda metrics: None) -> None:
     """Train, commit, export. Every rank calls it; rank 0 writes the journal and the model artifact.
 
     Raises CancelledError when the run was cancelled (its state is committed), and other NovelRayErrors for people.
     """
-    marks = dict(place.marks)
     journal = _journal(job, place) if place.rank == 0 else None
     note = (lambda text: journal.log("warning", text=text)) if journal else (lambda text: None)
     try:
-        from novelray.train.loop import Loop
-        from novelray.train.setup import prepare
-
-        marks["imported"] = time.time()
-        ready = prepare(job, place, note)
-        marks["prepared"] = time.time()
-        if journal:
-            parameters = sum(p.numel() for p in ready.parameters.values())
-            old = ready.order.old_rows
-            journal.log("start", stage=job.stage.name, from_step=ready.start, steps=ready.steps, world=place.world,
-                        rows=len(ready.rows) - old, old_rows=old, trainable=parameters, marks=marks)  # fmt: skip
-        Loop(job, place, ready, journal, report).run()
+        ready = _trained(job, place, journal, report, note)
         if place.rank == 0 and job.export:
             export(job, ready.engine.module.model, ready.bf16, note)
     except CancelledError:
@@ -56,6 +49,39 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
     finally:
         if journal:
             journal.close()
+
+
+def _trained(
+    job: Job,
+    place: Place,
+    journal: Journal | None,
+    report: Callable[[dict[str, Any]], None],
+    note: Callable[[str], None],
+) -> Ready:
+    """Train to the end; once more from the last commit, with a lower learning rate, when the loss is no number."""
+    marks = dict(place.marks)
+    from novelray.train.divergence import DivergedError, roll_back
+    from novelray.train.loop import Loop
+    from novelray.train.setup import prepare, release
+
+    marks["imported"] = time.time()
+    while True:
+        ready = prepare(job, place, note)
+        marks["prepared"] = time.time()
+        if journal:
+            parameters = sum(p.numel() for p in ready.parameters.values())
+            old = ready.order.old_rows
+            journal.log("start", stage=job.stage.name, from_step=ready.start, steps=ready.steps, world=place.world,
+                        rows=len(ready.rows) - old, old_rows=old, trainable=parameters, marks=marks)  # fmt: skip
+        try:
+            Loop(job, place, ready, journal, report).run()
+            return ready
+        except DivergedError as error:
+            roll_back(job, place, ready, error, journal)
+        release(ready)
+        del ready
+        gc.collect()  # the engine's parts point at each other
+        job = replace(job, resume=True)
 
 
 def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> None:

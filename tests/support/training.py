@@ -134,6 +134,13 @@ def weights(job: Job) -> dict[str, Any]:
     return {k: v for file in sorted(folder.glob("*.safetensors")) for k, v in load_file(file).items()}
 
 
+def load_folder(source: str) -> dict[str, Any]:
+    """The tensors of a `folder:` source."""
+    from safetensors.torch import load_file
+
+    return load_file(Path(source.removeprefix("folder:")) / "model.safetensors")
+
+
 def progress(job: Job) -> dict[str, Any]:
     """The run's progress file."""
     return json.loads(job.artifacts.store.read(f"{job.run}/progress.json"))

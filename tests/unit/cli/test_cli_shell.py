@@ -156,3 +156,13 @@ def test_the_console_script_exits_with_mains_code(tmp_path):
     done = subprocess.run([script, "recipe", "check", tmp_path / "none.yaml"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "There is no recipe" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["train", "run"])
+def test_fresh_means_a_new_run_and_without_it_a_changed_recipe_is_refused(verb, recipe, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "novelray.fleet.stages.run_stage", lambda name, loaded, **_: seen.append(loaded.train.on_change)
+    )
+    assert main([verb, recipe]) == main([verb, recipe, "--fresh"]) == 0
+    assert seen == ["refuse", "restart"]

@@ -16,6 +16,11 @@ BREAKING = {
         ["(10)", "(3)", "(1)", "'main'"],
     ),
     "lora-not-zero-3": ({"model": {"base": "some/base"}, "scaling": {"zero": 3}}, ["'lora'", "zero 3", "'main'"]),
+    "ewc-not-zero-3": (
+        {"model": {"base": "some/base"}, "train": {**FULL, "continual": {"ewc": {}}}, "scaling": {"zero": 3}},
+        ["zero 3", "'main'"],
+    ),
+    "ewc-needs-something-known": ({"train": {**FULL, "continual": {"ewc": {}}}}, ["'scratch:nano'", "'main'"]),
     "offload-needs-zero": ({"train": FULL, "scaling": {"offload": "optimizer"}}, ["'optimizer'", "is 0"]),
     "scratch-needs-full-first": ({"train": {"method": "lora"}}, ["'scratch:nano'", "'lora'", "'main'"]),
     "pissa-needs-whole-weights": (
