@@ -21,7 +21,7 @@ from novelray.models.scratch import SIZES
 from novelray.recipe.model import ModelSection
 from novelray.storage.store import sha256_of
 
-WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken"]
+WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken", "heads/heads.*"]
 
 
 def resolve(section: ModelSection) -> str:

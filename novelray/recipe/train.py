@@ -8,6 +8,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share, Slug
 from novelray.recipe.continual import ContinualSection
+from novelray.recipe.tasks import TaskSection
 
 Unit = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -102,6 +103,10 @@ class Hyper(Section):
     continual: ContinualSection = ContinualSection()
     """What is done against forgetting what the model knew."""
 
+    tasks: tuple[TaskSection, ...] = ()
+    """Heads that are trained beside the language model, for style, genre or sentiment. Heads of the starting model that
+    are not named here are kept as they are."""
+
 
 class StageSection(Hyper):
     """One stage. What is not given is taken from the `train` section. It starts from the model the one before made."""
@@ -112,10 +117,16 @@ class StageSection(Hyper):
     books: tuple[str, ...] = ("*",)
     """Names of books (globs) whose chapters this stage trains and is measured on."""
 
+    @property
+    def learned(self) -> str:
+        """The labels that its heads learn, for people."""
+        return ", ".join(task.label for task in self.tasks)
+
     def identity(self) -> dict[str, Any]:
         """Like every section's, less the settings of what is not done."""
         unused = {"lora"} if self.method == "full" else set()
         unused |= set() if self.continual.active else {"continual"}
+        unused |= set() if self.tasks else {"tasks"}
         return {name: value for name, value in super().identity().items() if name not in unused}
 
 

@@ -1,7 +1,7 @@
 """The training loop: one optimiser step after another, with validation, commits and a journal.
 
 Runs with or without a process group; Ray only starts it on each worker (novelray/onray/train.py). What it does not
-cover: curricula, several tasks, roll-back after a bad step.
+cover: curricula, roll-back after a bad step.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
 from novelray.train.setup import Ready
 from novelray.train.state import is_finite, snapshot
+from novelray.train.tasks import Step
 
 Report = Callable[[dict[str, Any]], None]
 POLL_S = 1.0
@@ -60,6 +61,7 @@ class Loop:
         self.progress = Progress.of(ready)
         self._polled = 0.0
         self._speed = Speed(ready.steps)
+        self._tasks: Step | None = None  # of the last step
 
     def run(self) -> Progress:
         """Train to the end, an early stop or a cancel. Raises CancelledError after the commit of a cancelled run."""
@@ -91,12 +93,15 @@ class Loop:
         tokens = int(ready.rows.trained[batch[batch >= 0]].sum())
         set_learning_rate(ready.engine, learning_rate(stage, step, ready.steps))
         total = torch.zeros((), device=self.place.device)
+        self._tasks = ready.tasks.step(batch)
         for turn, indices in enumerate(share(batch, self.place.rank, self.place.world, stage.micro_batch)):
             if stage.method == "lora" and stage.lora.dropout:
                 seed_noise(self.job.seed, step, turn * self.place.world + self.place.rank)
-            loss = ready.engine(*on_device(ready.rows, indices, self.place.device))
+            inputs = on_device(ready.rows, indices, self.place.device)
+            loss, others = self._tasks.split(ready.engine(*inputs, *ready.tasks.inputs("train", indices)))
             # The engine averages over workers; the loss is per trained token of the whole global batch.
-            ready.engine.backward(loss * (self.place.world / max(1, tokens)), scale_wrt_gas=False)
+            scaled = loss * (self.place.world / max(1, tokens)) + others * self.place.world
+            ready.engine.backward(scaled, scale_wrt_gas=False)
             ready.engine.step()
             total += loss.detach()
         return tokens, total
@@ -114,10 +119,12 @@ class Loop:
         mean = summed[0].item() / max(1, tokens)
         if not math.isfinite(mean):
             raise self._diverged(f"The loss of stage {self.job.stage.name!r} is {mean} at step {step}.")
+        others = self._tasks.figures() if self._tasks else {}
         if self.journal is not None:
             self.journal.log(
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
-                learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps), **self._speed.figures(step),
+                learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps), **others,
+                **self._speed.figures(step),
             )  # fmt: skip
         return bool(summed[1].item() > 0)
 
@@ -146,6 +153,7 @@ class Loop:
         figures = {
             "loss": round(progress.validation_loss, 6),
             "perplexity": round(math.exp(min(50.0, progress.validation_loss)), 4),
+            **self.ready.tasks.heldout_figures,
         }
         if self.journal is not None:
             self.journal.log("validation", stage=self.job.stage.name, step=progress.step, **figures)
@@ -232,14 +240,15 @@ def validation_loss(ready: Ready, job: Job, place: Place) -> float | None:
     group = place.world * job.stage.micro_batch
     padded = np.full(math.ceil(count / group) * group, -1, dtype=np.int64)
     padded[:count] = np.arange(count)
-    summed = torch.zeros((), dtype=torch.float64, device=place.device)
+    summed = torch.zeros(ready.tasks.measures, dtype=torch.float64, device=place.device)
     ready.engine.eval()
     with torch.no_grad():
         for indices in padded.reshape(-1, place.world, job.stage.micro_batch)[:, place.rank]:
-            summed += ready.engine(*on_device(rows, indices, place.device)).double()
+            inputs = on_device(rows, indices, place.device)
+            summed += ready.engine(*inputs, *ready.tasks.inputs("heldout", indices)).double()
     ready.engine.train()
     all_reduce(summed)
-    return summed.item() / max(1, int(rows.trained[:count].sum()))
+    return ready.tasks.read(summed, count) / max(1, int(rows.trained[:count].sum()))
 
 
 def on_device(rows: Rows, indices: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from novelray.train.engine import build_engine, build_optimizer, deepspeed_confi
 from novelray.train.job import Job, Place
 from novelray.train.objective import NextTokenLoss
 from novelray.train.state import Parameters, load_optimizer, load_weights, trainable
+from novelray.train.tasks import TaskLosses, Tasks, tasks_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,6 +41,7 @@ class Ready:
     start: int
     resumed: Commit | None
     bf16: bool
+    tasks: Tasks = field(default_factory=Tasks)
 
 
 def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
@@ -54,6 +56,7 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     model = build_model(job, bf16)
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
+    tasks = tasks_of(job, model, rows, heldout, place.device)
     commit = newest_commit(job, place, say)
     if commit is not None:
         load_weights(commit, model)
@@ -61,7 +64,7 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     parameters = trainable(engine.module.model)
     if commit is not None:
         load_optimizer(commit, engine, parameters, bf16)
-    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16)
+    return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16, tasks)
 
 
 def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit | None:
@@ -123,5 +126,5 @@ def _engine(job: Job, place: Place, model: PreTrainedModel, bf16: bool) -> Any:
     accumulation = job.stage.global_batch // (job.stage.micro_batch * place.world)
     scaling = job.scaling
     config = deepspeed_config(job.stage, scaling.zero, scaling.offload, accumulation, bf16, place.cuda)
-    module = NextTokenLoss(model).to(place.device)
+    module = (TaskLosses if job.stage.tasks else NextTokenLoss)(model).to(place.device)
     return build_engine(module, build_optimizer(module, job.stage, place.cuda), config)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from novelray.checkpoints.commit import best
+from novelray.checkpoints.commit import Commit, best
 from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter, export_full
 from novelray.errors import CancelledError, DamagedError
 from novelray.models.adapters import adapter_config
+from novelray.models.heads import Head, attached, heads_of, is_head, write_heads
 from novelray.models.load import BASE_FILE
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
@@ -61,7 +62,7 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
     commit = best(job.artifacts.store, job.run, note)
     if commit is None:
         raise DamagedError(f"No commit of {job.run} verifies.", "Run the same command again: the stage starts anew.")
-    weights = commit.tensors(lambda name: name.startswith(WEIGHT))
+    weights = commit.tensors(lambda name: name.startswith(WEIGHT) and not is_head(name.removeprefix(WEIGHT)))
     with tempfile.TemporaryDirectory(prefix="novelray-export-") as scratch:
         folder = Path(scratch)
         if job.stage.method == "lora":
@@ -71,12 +72,20 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
             _write_base(folder, job.source)
         else:
             export_full(weights, torch.bfloat16 if bf16 else torch.float32, model, folder)
+        heads = _heads(job, model, commit)
+        write_heads(heads, folder)
         _copy_tokenizer(job, folder)
         draft = job.artifacts.begin(job.plan)
         draft.add_folder(folder)
-        draft.commit(
-            {"step": commit.step, "validation_loss": commit.state["validation_loss"], "method": job.stage.method}
-        )
+        counts = {"step": commit.step, "validation_loss": commit.state["validation_loss"], "method": job.stage.method}
+        draft.commit({**counts, **({"tasks": {h.name: list(h.classes) for h in heads}} if heads else {})})
+
+
+def _heads(job: Job, model: Any, commit: Commit) -> list[Head]:
+    """The heads that the stage trained, and those of its source that it did not."""
+    weights = {n.removeprefix(WEIGHT): t for n, t in commit.tensors(lambda n: is_head(n.removeprefix(WEIGHT)))}
+    found = {head.name: head for head in (*heads_of(job.source, job.artifacts), *attached(model, weights))}
+    return list(found.values())
 
 
 def _journal(job: Job, place: Place) -> Journal:

@@ -37,7 +37,7 @@ def scripted(artifacts, monkeypatch):
         engine = SimpleNamespace(train=lambda: None)
         ready = SimpleNamespace(
             engine=engine, parameters={}, heldout=None, steps=steps, start=0, resumed=None,
-            order=SimpleNamespace(steps_per_epoch=1000),
+            order=SimpleNamespace(steps_per_epoch=1000), tasks=SimpleNamespace(heldout_figures={}),
         )  # fmt: skip
         one = loop.Loop(job, Place(), ready, None, lambda metrics: None)
         one._step = lambda step: (1, torch.tensor(losses(step + 1)))
