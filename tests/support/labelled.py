@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from support.families import tiny_folder
 from support.training import CONTEXT, tiny_job
 
 from novelray.recipe.train import StageSection
@@ -52,9 +53,13 @@ def labelled_shards(artifacts: Artifacts, tokenizer: str, listed: dict[str, list
 
 def labelled_job(artifacts: Artifacts, folder: Path, **stage: Any) -> Job:
     """A full fine-tuning stage with two heads; keyword arguments change the stage."""
-    job = tiny_job(artifacts, folder, **{"max_steps": 12, "learning_rate": 3e-3, "validate_every": 6, "tasks": TASKS})
+    values = {"max_steps": 40, "learning_rate": 1e-2, "validate_every": 20, "validation_rows": 100, "tasks": TASKS}
+    job = tiny_job(artifacts, folder, **values)
+    base = tiny_folder("llama", folder / "base")
     listed = {"train": chapters("train", 60, 1), "heldout": chapters("heldout", 20, 2)}
     shards = labelled_shards(artifacts, job.tokenizer.removeprefix("artifact:"), listed)
     section = StageSection.model_validate({**job.stage.model_dump(exclude_unset=True), **stage})
     plan = Plan("model", 1, {"shards": shards.id}, {"stage": section.identity()})
-    return replace(job, plan=plan, stage=section, shards=shards.id)
+    return replace(
+        job, plan=plan, stage=section, shards=shards.id, source=f"folder:{base}", checkpoint_every=10
+    )
