@@ -60,6 +60,4 @@ def labelled_job(artifacts: Artifacts, folder: Path, **stage: Any) -> Job:
     shards = labelled_shards(artifacts, job.tokenizer.removeprefix("artifact:"), listed)
     section = StageSection.model_validate({**job.stage.model_dump(exclude_unset=True), **stage})
     plan = Plan("model", 1, {"shards": shards.id}, {"stage": section.identity()})
-    return replace(
-        job, plan=plan, stage=section, shards=shards.id, source=f"folder:{base}", checkpoint_every=10
-    )
+    return replace(job, plan=plan, stage=section, shards=shards.id, source=f"folder:{base}", checkpoint_every=10)
