@@ -297,6 +297,8 @@ def register(recipe: Recipe, trained: Trained, evaluation: Artifact | None, say:
     about: dict[str, Any] = {"recipe": recipe.name, "base": recipe.model.base}
     if evaluation is not None:
         about |= {"evaluation": evaluation.id, "scores": evaluation.counts}
+    if "tasks" in model.counts:
+        about["tasks"] = model.counts["tasks"]
     version = registry.register(recipe.model_name, model.id, model.manifest.digest(), about)
     registry.alias(recipe.model_name, recipe.registry.alias, version.digest)
     say(f"registry: {version.id} is {recipe.model_name}@{recipe.registry.alias}")
