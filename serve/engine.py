@@ -20,17 +20,18 @@ def load_engine(settings: ReplicaSettings) -> Engine:
     if settings.device == "cpu":
         # Ray gives an actor as many threads as it reserved CPUs, which is one: far too few for a forward pass.
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // settings.serve.replicas))
-    model, tokenizer = _load(settings, "cuda" if settings.device == "gpu" else "cpu")
+    model, tokenizer, heads = _load(settings, "cuda" if settings.device == "gpu" else "cpu")
     engine: Engine = EmbeddedEngine(
-        model, tokenizer, max_batch=settings.serve.max_batch, max_queue=settings.serve.max_queue
+        model, tokenizer, max_batch=settings.serve.max_batch, max_queue=settings.serve.max_queue, heads=heads
     )
     return engine
 
 
-def _load(settings: ReplicaSettings, device: str) -> tuple[Any, Any]:
-    """The model on its device, ready to generate, and its tokenizer."""
+def _load(settings: ReplicaSettings, device: str) -> tuple[Any, Any, Any]:
+    """The model on its device, ready to generate, its tokenizer and its heads."""
     import torch
 
+    from novelray.models.heads import heads_of
     from novelray.models.load import load_model
     from novelray.shards.tokenizer import load_tokenizer
 
@@ -40,4 +41,4 @@ def _load(settings: ReplicaSettings, device: str) -> tuple[Any, Any]:
     folder = artifacts.get(value).local() if kind == "artifact" else Path(value)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     model: Any = load_model(settings.source, artifacts, dtype, trust_remote_code=settings.trust_remote_code)
-    return model.eval().to(device), load_tokenizer(folder)
+    return model.eval().to(device), load_tokenizer(folder), heads_of(settings.source, artifacts)

@@ -14,7 +14,7 @@ from novelray import __version__
 from novelray.endpoint import errors
 from novelray.endpoint.gate import BodyLimit, KeyGate
 from novelray.endpoint.keys import KeyStore
-from novelray.endpoint.routes import chat, completions, health, models, tokenize
+from novelray.endpoint.routes import chat, classify, completions, health, models, tokenize
 from novelray.endpoint.service import Service
 from novelray.endpoint.settings import Settings
 from novelray.generate.protocol import Engine
@@ -35,7 +35,7 @@ def create_app(engine: Engine, settings: Settings, keys: KeyStore | None) -> Fas
     app = FastAPI(title="NovelRay", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
     errors.install(app)
-    for module in (health, models, completions, chat, tokenize):
+    for module in (health, models, completions, chat, tokenize, classify):
         app.include_router(module.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
     if keys is not None:

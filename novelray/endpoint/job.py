@@ -13,7 +13,14 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from novelray.endpoint.errors import ApiError, model_not_found
-from novelray.endpoint.schemas import SEEDS, ChatMessage, ChatRequest, CompletionRequest, SamplingFields
+from novelray.endpoint.schemas import (
+    SEEDS,
+    ChatMessage,
+    ChatRequest,
+    ClassifyRequest,
+    CompletionRequest,
+    SamplingFields,
+)
 from novelray.endpoint.settings import ServedModel, Settings
 from novelray.endpoint.shapes import ChatShape, CompletionShape, Shape
 from novelray.generate.protocol import Engine, Request, Sampling
@@ -67,13 +74,20 @@ class Planner:
         echoed = [text for text in texts for _ in range(body.choices)] or [""] * (len(prompts) * body.choices)
         return self._job(model, body, CompletionShape(echoed), prompts, "prompt")
 
+    async def texts(self, body: ClassifyRequest) -> list[tuple[int, ...]]:
+        """The token ids of each text to classify."""
+        found = [await self.encode(t, "input") if isinstance(t, str) else tuple(t) for t in body.inputs]
+        self._check_prompts(found, "input")
+        self._check_number("input", len(found), "texts")
+        return found
+
     async def chat(self, body: ChatRequest) -> Job:
         model = self.model(body.model)
         return self._job(model, body, ChatShape(), [await self.encode_chat(body.messages)], "messages")
 
-    async def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of a prompt."""
-        self._refuse_hopeless(len(text), "prompt")
+    async def encode(self, text: str, param: str = "prompt") -> tuple[int, ...]:
+        """Token ids of a prompt. `param`: the field that it came in."""
+        self._refuse_hopeless(len(text), param)
         if len(text) < LONG_TEXT:
             return self._engine.encode(text)
         async with self._one_long_text:
@@ -125,11 +139,15 @@ class Planner:
 
     def _check_body(self, body: SamplingFields, answers: int) -> None:
         capacity = self._engine.capacity()
-        most = capacity.max_batch + capacity.max_queue
-        if answers > most:
-            raise _bad("n", f"{answers} answers are more than the {most} that one request can ask for")
+        self._check_number("n", answers, "answers")
         if capacity.vocabulary and any(int(token) >= capacity.vocabulary for token in body.logit_bias or ()):
             raise _bad("logit_bias", f"token ids lie below {capacity.vocabulary}")
+
+    def _check_number(self, param: str, asked: int, what: str) -> None:
+        capacity = self._engine.capacity()
+        most = capacity.max_batch + capacity.max_queue
+        if asked > most:
+            raise _bad(param, f"{asked} {what} are more than the {most} that one request can ask for")
 
 
 def _bad(param: str, what: str) -> ApiError:

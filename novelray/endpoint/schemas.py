@@ -117,9 +117,7 @@ class CompletionRequest(SamplingFields):
     @property
     def prompts(self) -> list[str | list[int]]:
         """One entry for each prompt, whatever form they came in."""
-        if isinstance(self.prompt, str):
-            return [self.prompt]
-        return [self.prompt] if isinstance(self.prompt[0], int) else list(self.prompt)  # type: ignore[list-item,arg-type]
+        return as_list(self.prompt)
 
 
 class ContentPart(BaseModel):
@@ -164,6 +162,24 @@ class TokenizeRequest(BaseModel):
     model: str | None = None
     prompt: Words | None = None
     messages: list[ChatMessage] | None = None
+
+
+class ClassifyRequest(BaseModel):
+    """`POST /v1/classify`: what a head of the model says of a text, several texts, or token ids."""
+
+    model: str | None = None
+    input: Text | TokenIds | Annotated[list[Text], Field(min_length=1)] | Annotated[list[TokenIds], Field(min_length=1)]
+    task: str | None = None
+
+    @property
+    def inputs(self) -> list[str | list[int]]:
+        """One entry for each text, whatever form they came in."""
+        return as_list(self.input)
+
+
+def as_list(given: Any) -> list[str | list[int]]:
+    """A text, token ids, or a list of either, as a list with an entry for each."""
+    return [given] if isinstance(given, str) or isinstance(given[0], int) else list(given)
 
 
 def _or(value: float | None, neutral: float) -> float:

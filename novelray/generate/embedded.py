@@ -17,14 +17,18 @@ from novelray.errors import ModelError, NovelRayError
 from novelray.generate.batcher import Batcher
 from novelray.generate.detokenise import Vocabulary
 from novelray.generate.generation import Event, Generation
-from novelray.generate.limits import context_of, end_ids, new_tokens
+from novelray.generate.limits import check_prompt, context_of, end_ids, new_tokens
 from novelray.generate.prompts import Prompts
 from novelray.generate.protocol import Capacity, Chunk, EngineError, Request, RequestError
 from novelray.generate.steady import make_steady
 from novelray.generate.stepper import Stepper
 from novelray.generate.stream import Stream
+from novelray.models.heads import Head, check_fit
 
 log = logging.getLogger(__name__)
+
+Order = tuple[Callable[[], Any], Future[Any]]
+"""What the thread is to do between two steps, and where the result goes."""
 
 
 class EmbeddedEngine:
@@ -33,6 +37,7 @@ class EmbeddedEngine:
     The engine owns the model from here on: it changes the memory layout of its weights (not their values) and puts
     adapters into it. `context`: tokens, prompt and answer together; default: all that the model has positions for.
     `model_id`: immutable id, named in errors. `base_digest`: adapters made for another base are refused.
+    `heads`: the model's own, for `classify`.
     """
 
     def __init__(
@@ -45,7 +50,10 @@ class EmbeddedEngine:
         context: int | None = None,
         model_id: str = "",
         base_digest: str | None = None,
+        heads: Sequence[Head] = (),
     ) -> None:
+        check_fit(model, heads)
+        self._heads = tuple(heads)
         self.model_id = model_id or type(model).__name__
         self._context = context_of(model, context)
         self._end_ids = end_ids(model, tokenizer)
@@ -56,7 +64,7 @@ class EmbeddedEngine:
         self._vocabulary_size = self._stepper.vocabulary_size
         self._changed = threading.Condition()  # guards all below
         self._arrived: list[Generation] = []
-        self._orders: list[tuple[Callable[[], None], Future[None]]] = []
+        self._orders: list[Order] = []
         self._live: dict[str, Generation] = {}
         self._closing = False
         self._made: dict[asyncio.AbstractEventLoop, list[tuple[Stream, Event]]] = {}  # the thread's own
@@ -110,6 +118,20 @@ class EmbeddedEngine:
             len(batcher.rows), waiting, batcher.max_batch, batcher.max_queue, self._context, self._vocabulary_size
         )
 
+    def heads(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Engine.heads`."""
+        return {head.name: head.classes for head in self._heads}
+
+    async def classify(self, prompt_ids: Sequence[int]) -> Mapping[str, Sequence[float]]:
+        """See `Engine.classify`. A text is read in one piece, between two steps of those that are written."""
+        check_prompt(prompt_ids, self._context, self._vocabulary_size)
+        with self._changed:
+            self._batcher.check_room(len(self._arrived) + len(self._orders))
+        found: Mapping[str, Sequence[float]] = await self._in_thread(
+            lambda: self._stepper.classify(self._heads, prompt_ids)
+        )
+        return found
+
     def encode(self, text: str) -> tuple[int, ...]:
         """See `Engine.encode`. May be called from any thread."""
         return self._prompts.encode(text)
@@ -155,15 +177,15 @@ class EmbeddedEngine:
             self._changed.notify()
         return generation
 
-    async def _in_thread(self, order: Callable[[], None]) -> None:
-        """Have the thread do something between two steps."""
-        done: Future[None] = Future()
+    async def _in_thread(self, order: Callable[[], Any]) -> Any:
+        """Have the thread do something between two steps; returns what comes of it."""
+        done: Future[Any] = Future()
         with self._changed:
             if self._closing:
                 raise EngineError("The engine is closing.")
             self._orders.append((order, done))
             self._changed.notify()
-        await asyncio.wrap_future(done)
+        return await asyncio.wrap_future(done)
 
     def _run(self) -> None:
         while True:
@@ -179,7 +201,7 @@ class EmbeddedEngine:
             self._step(orders)
         self._end(orders)
 
-    def _step(self, orders: list[tuple[Callable[[], None], Future[None]]]) -> None:
+    def _step(self, orders: list[Order]) -> None:
         for order, done in orders:
             _obey(order, done)
         try:
@@ -191,7 +213,7 @@ class EmbeddedEngine:
             self._stepper.fail_all(EngineError(f"The engine failed: {type(error).__name__}: {error}", "Try again."))
             self._post()
 
-    def _end(self, orders: list[tuple[Callable[[], None], Future[None]]]) -> None:
+    def _end(self, orders: list[Order]) -> None:
         for generation in (*self._batcher.rows, *self._batcher.waiting):
             generation.cancelled = True
         self._stepper.drop_cancelled()
@@ -215,11 +237,11 @@ def _put(made: list[tuple[Stream, Event]]) -> None:
         stream.put(event)
 
 
-def _obey(order: Callable[[], None], done: Future[None]) -> None:
+def _obey(order: Callable[[], Any], done: Future[Any]) -> None:
     try:
-        order()
+        result = order()
     except Exception as error:
         known = isinstance(error, NovelRayError)
         done.set_exception(error if known else EngineError(f"{type(error).__name__}: {error}"))
     else:
-        done.set_result(None)
+        done.set_result(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from novelray.errors import ModelError
@@ -44,16 +45,25 @@ def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 def new_tokens(request: Request, context: int, vocabulary: int) -> int:
     """Most new tokens that the request can get. Raises PromptTooLongError and RequestError."""
     prompt, sampling = request.prompt_ids, request.sampling
+    check_prompt(prompt, context, vocabulary)
+    _check_ids("logit_bias", tuple(sampling.logit_bias), vocabulary)
+    _check(sampling)
+    return min(sampling.max_tokens, context - len(prompt))
+
+
+def check_prompt(prompt: Sequence[int], context: int, vocabulary: int) -> None:
+    """Raise PromptTooLongError or RequestError for a prompt that the model cannot read and go on from."""
     if len(prompt) >= context:
         raise PromptTooLongError(len(prompt), context)
     if not prompt:
         raise RequestError("The prompt has no tokens.", "Give at least one character to go on from.")
-    for what, ids in (("prompt", prompt), ("logit_bias", tuple(sampling.logit_bias))):
-        bad = next((i for i in ids if not 0 <= i < vocabulary), None)
-        if bad is not None:
-            raise RequestError(f"{what} has the token id {bad}.", f"Ids are 0 to {vocabulary - 1}.")
-    _check(sampling)
-    return min(sampling.max_tokens, context - len(prompt))
+    _check_ids("prompt", prompt, vocabulary)
+
+
+def _check_ids(what: str, ids: Sequence[int], vocabulary: int) -> None:
+    bad = next((i for i in ids if not 0 <= i < vocabulary), None)
+    if bad is not None:
+        raise RequestError(f"{what} has the token id {bad}.", f"Ids are 0 to {vocabulary - 1}.")
 
 
 def _check(sampling: Sampling) -> None:

@@ -146,6 +146,17 @@ class Engine(Protocol):
         """The text of token ids, special tokens left out."""
         ...
 
+    def heads(self) -> Mapping[str, tuple[str, ...]]:
+        """The classes that each head of the model tells apart, by the head's name; none for a model without heads."""
+        ...
+
+    async def classify(self, prompt_ids: Sequence[int]) -> Mapping[str, Sequence[float]]:
+        """What each head says of a text: the probabilities of its classes, in their order.
+
+        Raises QueueFullError, PromptTooLongError, RequestError and EngineError.
+        """
+        ...
+
     async def close(self) -> None:
         """Cancel what runs and free the model."""
         ...

@@ -6,6 +6,7 @@ No threads in here: `embedded.py` runs it in one, `offline.py` calls it directly
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from novelray.generate.lora import Adapters
 from novelray.generate.protocol import EngineError, TokenLogprob
 from novelray.generate.samplers import Samplers, SamplerState
 from novelray.generate.steady import FEWEST_ROWS, is_exact, padded_rows
+from novelray.models.heads import Head, classify
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,14 @@ class Stepper:
         running = [g for g in self.batcher.rows if not g.prefilling]
         if running:
             self._guarded(running, lambda: self._decode(running))
+
+    def classify(self, heads: Sequence[Head], token_ids: Sequence[int]) -> dict[str, list[float]]:
+        """The probabilities of each head's classes for a text, read without the cache and without any adapter."""
+        self.adapters.use([None])
+        try:
+            return classify(self.model, heads, token_ids)
+        except Exception as error:
+            raise _explained(error) from error
 
     def fail_all(self, error: NovelRayError) -> None:
         """End everything that runs or waits with an error."""

@@ -23,7 +23,7 @@ from novelray.recipe.longtext import RopeSection
 from novelray.recipe.model import ModelSection
 from novelray.storage.store import sha256_of
 
-WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken"]
+WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken", "heads/heads.*"]
 
 
 def resolve(section: ModelSection) -> str:

@@ -18,6 +18,8 @@ from novelray.onray import session
 from novelray.recipe import Recipe
 from novelray.recipe.train import StageSection
 from novelray.registry import Registry, Version
+from novelray.shards.chapters import CHAPTERS_FILE, read_chapters
+from novelray.shards.labels import check_classes
 from novelray.shards.tokenizer import digest_of_tokenizer
 from novelray.storage import Artifact, Artifacts, Plan, Store
 from novelray.train.fisher import fisher_plan
@@ -172,8 +174,16 @@ def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) 
     digest = value if value.startswith("tokenizer-") else digest_of_tokenizer(folder)
     shards_of = partial(build_shards, recipe, artifacts, trained.corpus, folder, digest, say=say)
     old = _old_shards(artifacts, stage, source, shards_of)
-    job = job_for(recipe, artifacts, stage, source, tokenizer, shards_of(stage.books), old, trained.jobs)
+    shards = shards_of(stage.books)
+    _check_tasks(stage, shards)
+    job = job_for(recipe, artifacts, stage, source, tokenizer, shards, old, trained.jobs)
     return with_difficulty(job, trained.corpus, say)
+
+
+def _check_tasks(stage: StageSection, shards: Artifact) -> None:
+    """Raise TrainError now, not on the workers, when there is nothing for a head to tell apart."""
+    for task in stage.tasks:
+        check_classes(task, read_chapters(shards.read(CHAPTERS_FILE)))
 
 
 def _old_shards(
@@ -305,6 +315,8 @@ def register(recipe: Recipe, trained: Trained, evaluation: Artifact | None, say:
     about: dict[str, Any] = {"recipe": recipe.name, "base": recipe.model.base}
     if evaluation is not None:
         about |= {"evaluation": evaluation.id, "scores": evaluation.counts}
+    if "tasks" in model.counts:
+        about["tasks"] = model.counts["tasks"]
     version = registry.register(recipe.model_name, model.id, model.manifest.digest(), about)
     registry.alias(recipe.model_name, recipe.registry.alias, version.digest)
     say(f"registry: {version.id} is {recipe.model_name}@{recipe.registry.alias}")

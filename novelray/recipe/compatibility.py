@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from novelray.recipe.tasks import COLUMNS
+
 if TYPE_CHECKING:
     from novelray.recipe.curriculum import CurriculumSection
     from novelray.recipe.schema import Recipe
@@ -136,6 +138,20 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: sum(t.name == s.name for t in r.train.stages) > 1,
     ),
     Rule(
+        "task-names-differ",
+        ("train.tasks",),
+        "Two tasks of stage {s.name!r} have the same name.",
+        "Give each task a name of its own.",
+        lambda r, s: len({task.name for task in s.tasks}) < len(s.tasks),
+    ),
+    Rule(
+        "task-labels-exist",
+        ("train.tasks", "corpus.labels.layers"),
+        "A task of stage {s.name!r} learns a label that chapters do not have (train.tasks learns {s.learned}).",
+        f"A label is one of {', '.join(COLUMNS)}, or a layer of corpus.labels.layers whose kind is classification.",
+        lambda r, s: any(not _is_label(r, task.label) for task in s.tasks),
+    ),
+    Rule(
         "context-fits-the-positions",
         ("model.position_limit", "shards.context"),
         "model.position_limit ({r.model.position_limit}) is less than shards.context ({r.shards.context}): "
@@ -260,6 +276,11 @@ def _weights_fit(curriculum: CurriculumSection) -> bool:
 
 def _rising(numbers: Sequence[int]) -> bool:
     return all(a < b for a, b in pairwise(numbers))
+
+
+def _is_label(recipe: Recipe, label: str) -> bool:
+    layer = recipe.corpus.labels.layer(label)
+    return label in COLUMNS if layer is None else layer.kind == "classification"
 
 
 def broken_rules(recipe: Recipe) -> list[Problem]:

@@ -9,6 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from novelray.recipe.base import NOT_IDENTITY, PositiveInt, Section, Share, Slug
 from novelray.recipe.continual import ContinualSection
 from novelray.recipe.curriculum import CurriculumSection
+from novelray.recipe.tasks import TaskSection
 
 Unit = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -134,6 +135,10 @@ class Hyper(Section):
     continual: ContinualSection = ContinualSection()
     """What is done against forgetting what the model knew."""
 
+    tasks: tuple[TaskSection, ...] = ()
+    """Heads that are trained beside the language model, for style, genre or sentiment. Heads of the starting model that
+    are not named here are kept as they are."""
+
 
 class StageSection(Hyper):
     """One stage. What is not given is taken from the `train` section. It starts from the model the one before made."""
@@ -154,12 +159,18 @@ class StageSection(Hyper):
         """Whether the adapters begin as PiSSA's."""
         return self.adapts and self.lora.init == "pissa"
 
+    @property
+    def learned(self) -> str:
+        """The labels that its heads learn, for people."""
+        return ", ".join(task.label for task in self.tasks)
+
     def identity(self) -> dict[str, Any]:
         """Like every section's, less the settings of what is not done."""
         unused = {"freeze_layers"} if self.adapts else {"lora"}
         unused |= set() if self.method == "qlora" else {"bits"}
         unused |= set() if self.continual.active else {"continual"}
         unused |= set() if self.curriculum else {"curriculum"}
+        unused |= set() if self.tasks else {"tasks"}
         return {name: value for name, value in super().identity().items() if name not in unused}
 
 

@@ -103,6 +103,15 @@ class Rows:
         for number, block in enumerate(self._blocks):
             yield _pieces(block, self._start(number))
 
+    def documents(self) -> tuple[pa.Array, NDArray[np.int64]]:
+        """The chapter id of every document, row after row, and how many documents each row has.
+
+        A document is a chapter or a piece of one; the padding of a row is none.
+        """
+        lists = [block.chapters for block in self._blocks]
+        counts = [column.value_lengths().to_numpy() for column in lists]
+        return pa.concat_arrays([column.flatten() for column in lists]), np.concatenate(counts).astype(np.int64)
+
     def check_vocabulary(self, vocab_size: int) -> None:
         """Raise ModelError when a token id is outside the vocabulary, naming the first such row. Reads every page."""
         for number, block in enumerate(self._blocks):

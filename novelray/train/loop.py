@@ -1,7 +1,7 @@
 """The training loop: one optimiser step after another, with validation, commits and a journal.
 
 Runs with or without a process group; Ray only starts it on each worker (novelray/onray/train.py). What it does not
-cover: curricula, several tasks. What happens when the loss is no number is in divergence.py.
+cover: the order of the rows (order.py), heads (tasks.py), a loss that is no number (divergence.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
 from novelray.train.setup import Ready
 from novelray.train.state import is_finite, snapshot
+from novelray.train.tasks import Step
 from novelray.train.together import all_reduce
 
 Report = Callable[[dict[str, Any]], None]
@@ -66,6 +67,7 @@ class Loop:
         self._trail = Trail(place.device)
         self._norm: torch.Tensor | float | None = None  # of the last step's gradient
         self._penalty: torch.Tensor | float = 0.0  # this rank's share of the last step's
+        self._tasks: Step | None = None  # of the last step
 
     def run(self) -> Progress:
         """Train to the end, an early stop, a cancel or a notice of preemption.
@@ -99,12 +101,14 @@ class Loop:
         tokens = int(ready.rows.trained[batch[batch >= 0]].sum())
         set_learning_rate(ready.engine, self._rate(step))
         total = torch.zeros((), device=self.place.device)
+        self._tasks = ready.tasks.step(batch)
         for turn, indices in enumerate(share(batch, self.place.rank, self.place.world, stage.micro_batch)):
             if stage.adapts and stage.lora.dropout:
                 seed_noise(self.job.seed, step, turn * self.place.world + self.place.rank)
-            loss = ready.engine(*on_device(ready.rows, indices, self.place.device))
+            inputs = on_device(ready.rows, indices, self.place.device)
+            loss, others = self._tasks.split(ready.engine(*inputs, *ready.tasks.inputs("train", indices)))
             # The engine averages over workers; the loss is per trained token of the whole global batch.
-            scaled = loss * (self.place.world / max(1, tokens))
+            scaled = loss * (self.place.world / max(1, tokens)) + others * self.place.world
             if turn == 0 and ready.penalty is not None:
                 penalty = ready.penalty()
                 self._penalty = penalty.detach()
@@ -135,11 +139,13 @@ class Loop:
         except DivergedError:
             self.committer.wait()
             raise
+        others = self._tasks.figures() if self._tasks else {}
         ewc = {"ewc": round(penalty, 6)} if self.ready.penalty is not None else {}
         if self.journal is not None:
             self.journal.log(
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
-                **ewc, learning_rate=self._rate(step - 1), rows=fingerprint(self._rows), **self._speed.figures(step),
+                **ewc, **others, learning_rate=self._rate(step - 1), rows=fingerprint(self._rows),
+                **self._speed.figures(step),
             )  # fmt: skip
         return self._stop(cancelled > 0, preempted > 0)
 
@@ -175,6 +181,7 @@ class Loop:
         figures = {
             "loss": round(progress.validation_loss, 6),
             "perplexity": round(math.exp(min(50.0, progress.validation_loss)), 4),
+            **self.ready.tasks.heldout_figures,
         }
         if self.journal is not None:
             self.journal.log("validation", stage=self.job.stage.name, step=progress.step, **figures)
@@ -262,14 +269,15 @@ def validation_loss(ready: Ready, job: Job, place: Place) -> float | None:
     group = place.world * job.stage.micro_batch
     padded = np.full(math.ceil(count / group) * group, -1, dtype=np.int64)
     padded[:count] = np.arange(count)
-    summed = torch.zeros((), dtype=torch.float64, device=place.device)
+    summed = torch.zeros(ready.tasks.measures, dtype=torch.float64, device=place.device)
     ready.engine.eval()
     with torch.no_grad():
         for indices in padded.reshape(-1, place.world, job.stage.micro_batch)[:, place.rank]:
-            summed += ready.engine(*on_device(rows, indices, place.device)).double()
+            inputs = on_device(rows, indices, place.device)
+            summed += ready.engine(*inputs, *ready.tasks.inputs("heldout", indices)).double()
     ready.engine.train()
     all_reduce(summed)
-    return summed.item() / max(1, int(rows.trained[:count].sum()))
+    return ready.tasks.read(summed, count) / max(1, int(rows.trained[:count].sum()))
 
 
 def on_device(rows: Rows, indices: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -33,9 +33,19 @@ class NextTokenLoss(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """All three [rows, context]; `mask[i, t]` marks token t of row i as trained. Returns a scalar."""
+        return self.next_token_loss(self.states(input_ids, position_ids), input_ids, mask)
+
+    def states(self, input_ids: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        """The last layer's states [rows, context, hidden]."""
         model: Any = self.model
-        hidden = model.get_decoder()(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state
-        wanted, head = mask[:, 1:], model.get_output_embeddings()
+        hidden: torch.Tensor = model.get_decoder()(
+            input_ids=input_ids, position_ids=position_ids, use_cache=False
+        ).last_hidden_state
+        return hidden
+
+    def next_token_loss(self, hidden: torch.Tensor, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The loss of states, summed over the trained tokens."""
+        wanted, head = mask[:, 1:], self.model.get_output_embeddings()
         if not wanted.any():  # an empty row still goes through every weight: workers reduce gradients together
             zero: torch.Tensor = head(hidden[:, :1]).sum() * 0.0
             return zero

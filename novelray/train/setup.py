@@ -28,6 +28,7 @@ from novelray.train.job import Job, Place
 from novelray.train.objective import NextTokenLoss
 from novelray.train.order import training_rows
 from novelray.train.state import INITIAL, Parameters, initial_of, load_optimizer, load_weights, trainable
+from novelray.train.tasks import TaskLosses, Tasks, tasks_of
 from novelray.train.together import told_by_rank_0
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Ready:
     initial: Tensors = field(default_factory=dict)  # goes into every commit as it is; rank 0's
     penalty: Penalty | None = None
     rollback: Rollback | None = None
+    tasks: Tasks = field(default_factory=Tasks)
 
 
 def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
@@ -63,6 +65,7 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
     penalty = penalty_of(job, place, model)  # before a commit's weights: it is measured from where the stage starts
+    tasks = tasks_of(job, model, rows, heldout, place.device)
     commit = newest_commit(job, place, say)
     initial: Tensors = {}
     if job.stage.starts_from_principal_parts:
@@ -78,7 +81,7 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     # The engine has given every worker the weights of rank 0, the base's too: it is rank 0's that belong to them.
     kept = {f"{INITIAL}{name}": value for name, value in initial.items() if place.rank == 0}
     return Ready(engine, parameters, rows, heldout, order, steps, commit.step if commit else 0, commit, bf16, kept,
-                 penalty, rollback)  # fmt: skip
+                 penalty, rollback, tasks)  # fmt: skip
 
 
 def newest_commit(job: Job, place: Place, say: Callable[[str], None]) -> Commit | None:
@@ -155,5 +158,5 @@ def _engine(job: Job, place: Place, model: PreTrainedModel, bf16: bool) -> Any:
     accumulation = job.stage.global_batch // (job.stage.micro_batch * place.world)
     scaling = job.scaling
     config = deepspeed_config(job.stage, scaling.zero, scaling.offload, accumulation, bf16, place.cuda)
-    module = NextTokenLoss(model).to(place.device)
+    module = (TaskLosses if job.stage.tasks else NextTokenLoss)(model).to(place.device)
     return build_engine(module, build_optimizer(module, job.stage, place.cuda), config)

@@ -15,10 +15,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from novelray.checkpoints.commit import best
+from novelray.checkpoints.commit import Commit, best
 from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter, export_full
 from novelray.errors import CancelledError, DamagedError
 from novelray.models.adapters import adapter_config
+from novelray.models.heads import Head, attached, heads_of, is_head, write_heads
 from novelray.models.load import BASE_FILE
 from novelray.models.longtext import changes_in
 from novelray.models.pissa import for_the_whole_base
@@ -93,7 +94,7 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
     commit = best(job.artifacts.store, job.run, note)
     if commit is None:
         raise DamagedError(f"No commit of {job.run} verifies.", "Run the same command again: the stage starts anew.")
-    weights = commit.tensors(lambda name: name.startswith(WEIGHT))
+    weights = commit.tensors(lambda name: name.startswith(WEIGHT) and not is_head(name.removeprefix(WEIGHT)))
     with tempfile.TemporaryDirectory(prefix="novelray-export-") as scratch:
         folder = Path(scratch)
         if job.stage.adapts:
@@ -106,12 +107,20 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
         else:
             frozen = _frozen_weights(job, model, bf16) if job.stage.freeze_layers else ()
             export_full(chain(weights, frozen), torch.bfloat16 if bf16 else torch.float32, model, folder)
+        heads = _heads(job, model, commit)
+        write_heads(heads, folder)
         _copy_tokenizer(job, folder)
         draft = job.artifacts.begin(job.plan)
         draft.add_folder(folder)
-        draft.commit(
-            {"step": commit.step, "validation_loss": commit.state["validation_loss"], "method": job.stage.method}
-        )
+        counts = {"step": commit.step, "validation_loss": commit.state["validation_loss"], "method": job.stage.method}
+        draft.commit({**counts, **({"tasks": {h.name: list(h.classes) for h in heads}} if heads else {})})
+
+
+def _heads(job: Job, model: Any, commit: Commit) -> list[Head]:
+    """The heads that the stage trained, and those of its source that it did not."""
+    weights = {n.removeprefix(WEIGHT): t for n, t in commit.tensors(lambda n: is_head(n.removeprefix(WEIGHT)))}
+    found = {head.name: head for head in (*heads_of(job.source, job.artifacts), *attached(model, weights))}
+    return list(found.values())
 
 
 def _frozen_weights(job: Job, model: Any, bf16: bool) -> Iterator[tuple[str, Any]]:

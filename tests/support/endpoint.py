@@ -72,6 +72,9 @@ class ScriptedEngine:
     def decode(self, token_ids):
         return "".join(map(chr, token_ids))
 
+    def heads(self):
+        return {}
+
     async def close(self):
         self.running.clear()
 

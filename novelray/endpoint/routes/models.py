@@ -27,4 +27,6 @@ async def model(name: str, service: Here) -> dict[str, Any]:
 
 def _card(model: ServedModel, service: Service) -> dict[str, Any]:
     card = {"id": model.id, "object": "model", "created": model.created, "owned_by": "novelray"}
-    return {**card, "aliases": list(model.aliases), "max_model_len": service.engine.capacity().context}
+    heads = {name: list(classes) for name, classes in service.engine.heads().items()}
+    known = {"aliases": list(model.aliases), "max_model_len": service.engine.capacity().context}
+    return {**card, **known, **({"tasks": heads} if heads else {})}

@@ -41,6 +41,11 @@ BREAKING = {
         ["'train'", "'some/base'"],
     ),
     "stage-names-differ": ({"train": {**FULL, "stages": [{"name": "a"}, {"name": "a"}]}}, ["'a'"]),
+    "task-names-differ": (
+        {"train": {**FULL, "tasks": [{"name": "a", "label": "genre"}, {"name": "a", "label": "author"}]}},
+        ["'main'"],
+    ),
+    "task-labels-exist": ({"train": {**FULL, "tasks": [{"name": "a", "label": "tone"}]}}, ["'main'", "learns tone"]),
     "context-fits-the-positions": (
         {"train": FULL, "model": {"position_limit": 64}, "shards": {"context": 128}},
         ["(64)", "(128)"],

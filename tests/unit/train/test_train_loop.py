@@ -39,6 +39,7 @@ def scripted(artifacts, monkeypatch):
         ready = SimpleNamespace(
             engine=engine, parameters={}, initial={}, heldout=None, steps=steps, start=0, resumed=None,
             penalty=None, rollback=None, order=SimpleNamespace(steps_per_epoch=1000),
+            tasks=SimpleNamespace(heldout_figures={}),
         )  # fmt: skip
         one = loop.Loop(job, Place(), ready, None, lambda metrics: None)
         one._step = lambda step: (1, torch.tensor(losses(step + 1)))
