@@ -19,7 +19,7 @@ import torch
 from novelray.errors import ModelError
 from novelray.generate.steady import by_columns
 
-UNSUPPORTED = {"bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {},
+UNSUPPORTED: dict[str, Any] = {"bias": "none", "modules_to_save": None, "alpha_pattern": {}, "rank_pattern": {},
                "fan_in_fan_out": False, "lora_bias": False, "layer_replication": None}  # fmt: skip
 
 
@@ -113,13 +113,16 @@ class _Update:
     """What one adapter adds to a layer's output, but for its scale. `gain` [outputs]: DoRA's, of the whole weight."""
 
     def __init__(self, down: torch.nn.Linear, up: torch.nn.Linear, scale: float, gain: torch.Tensor | None) -> None:
-        self._down, self._up, self._gain = down, up, gain
-        self._stretch = None if gain is None else (gain - 1) / scale
+        self._down, self._up = down, up
+        self._lengthen = None if gain is None else (gain, (gain - 1) / scale)
 
     def __call__(self, x: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
         """`plain`: what the base makes of x, without its bias."""
         added: torch.Tensor = self._up(self._down(x))
-        return added if self._gain is None else self._gain * added + self._stretch * plain
+        if self._lengthen is None:
+            return added
+        gain, excess = self._lengthen
+        return gain * added + excess * plain
 
 
 class _AdaptedLinear(torch.nn.Module):
@@ -164,7 +167,8 @@ def _gain(
 ) -> torch.Tensor:
     """By how much each row of W + s B A is longer in DoRA's weight [outputs]."""
     whole = weight.float() + scale * (up.float() @ down.float())
-    return (lengths.to(whole) / whole.norm(dim=1)).to(weight.dtype)
+    gain: torch.Tensor = lengths.to(whole) / whole.norm(dim=1)
+    return gain.to(weight.dtype)
 
 
 def _linear(weight: torch.Tensor, exact: bool) -> torch.nn.Linear:

@@ -40,7 +40,7 @@ def add_lora(model: PreTrainedModel, section: LoraSection) -> PreTrainedModel:
 
 def _targets(model: PreTrainedModel, section: LoraSection) -> list[str]:
     """Full names of the layers that the recipe's targets mean, by the ends of their names as PEFT reads them."""
-    linear = _all_linear(model)
+    linear = all_linear(model)
     if isinstance(section.targets, str):
         return linear
     meant = {target: [n for n in linear if f".{n}".endswith(f".{target}")] for target in section.targets}
@@ -89,7 +89,7 @@ def adapter_config(section: LoraSection, targets: list[str]) -> bytes:
     return json.dumps(config, indent=2).encode()
 
 
-def _all_linear(model: PreTrainedModel) -> list[str]:
+def all_linear(model: PreTrainedModel) -> list[str]:
     """Full names of every linear layer but the output head; in a mixture of experts, those of the attention."""
     import torch
 

@@ -65,6 +65,22 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "pissa-needs-whole-weights",
+        ("train.lora.init", "train.method"),
+        "train.lora.init is 'pissa' and train.method is 'qlora' in stage {s.name!r}: what is taken out of the weights "
+        "could not be put back exactly once they are rounded to {s.bits} bits.",
+        "Set train.lora.init to zero, or train.method to lora.",
+        lambda r, s: s.method == "qlora" and s.lora.init == "pissa",
+    ),
+    Rule(
+        "dora-not-on-8-bits",
+        ("train.lora.dora", "train.method", "train.bits"),
+        "train.lora.dora is set, train.method is 'qlora' and train.bits is 8 in stage {s.name!r}: the libraries lose "
+        "the scales of 8-bit weights when DoRA reads them on a CPU.",
+        "Set train.bits to 4, or train.lora.dora to false.",
+        lambda r, s: s.method == "qlora" and s.bits == 8 and s.lora.dora,
+    ),
+    Rule(
         "freezing-is-for-full",
         ("train.freeze_layers", "train.method"),
         "train.freeze_layers is {s.freeze_layers} in stage {s.name!r}, whose train.method is {s.method!r}: its base is "

@@ -58,15 +58,19 @@ class EarlyStoppingSection(Section):
 class Hyper(Section):
     """What one training stage is made of."""
 
-    method: Literal["full", "lora"] = "lora"
-    """`full` trains every weight, `lora` trains adapters on a frozen base."""
+    method: Literal["full", "lora", "qlora"] = "lora"
+    """`full` trains every weight, `lora` trains adapters on a frozen base, `qlora` does so on a base of 4 or 8 bits."""
 
     freeze_layers: Annotated[int, Field(ge=0)] = 0
     """With `method: full`, the number of lower decoder layers that keep their weights, and the input embeddings with
     them (an output head that shares these keeps them too). 0: every weight is trained."""
 
     lora: LoraSection = LoraSection()
-    """Used when `method` is `lora`."""
+    """Used when `method` is `lora` or `qlora`."""
+
+    bits: Literal[4, 8] = 4
+    """Bits of a weight of the frozen base when `method` is `qlora`: 4 (NF4) or 8 (int8). The adapter is evaluated and
+    served on the base in full precision."""
 
     epochs: PositiveInt = 1
     """Passes over the training rows."""
@@ -135,7 +139,7 @@ class StageSection(Hyper):
     @property
     def adapts(self) -> bool:
         """Whether low-rank adapters are trained."""
-        return self.method == "lora"
+        return self.method in ("lora", "qlora")
 
     @property
     def starts_from_principal_parts(self) -> bool:
@@ -145,6 +149,7 @@ class StageSection(Hyper):
     def identity(self) -> dict[str, Any]:
         """Like every section's, less the settings of what is not done."""
         unused = {"freeze_layers"} if self.adapts else {"lora"}
+        unused |= set() if self.method == "qlora" else {"bits"}
         unused |= set() if self.continual.active else {"continual"}
         return {name: value for name, value in super().identity().items() if name not in unused}
 

@@ -16,6 +16,7 @@ from novelray.models.adapters import add_lora
 from novelray.models.freeze import train_above
 from novelray.models.load import load_model
 from novelray.models.pissa import principal_parts, take_out
+from novelray.models.quantised import quantise
 from novelray.recipe.train import StageSection
 from novelray.shards.order import RowOrder
 from novelray.shards.rows import Rows, open_rows
@@ -54,7 +55,7 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     order = RowOrder(len(rows), job.stage.global_batch, job.seed)
     steps = total_steps(job.stage, order)
     bf16 = wants_bf16(job.stage, place)
-    model = build_model(job, bf16)
+    model = build_model(job, bf16, place.device)
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
     commit = newest_commit(job, place, say)
@@ -100,8 +101,9 @@ def wants_bf16(stage: StageSection, place: Place) -> bool:
     return stage.precision == "bf16"
 
 
-def build_model(job: Job, bf16: bool) -> PreTrainedModel:
-    """The model that the stage trains: the source, with fresh adapters for LoRA."""
+def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
+    """The model that the stage trains: the source, with fresh adapters for LoRA. Only a quantised base lies on `device`
+    already: quantising is fast there."""
     model = load_source(job, bf16)
     limit = getattr(model.config, "max_position_embeddings", job.context)
     if job.context > limit:
@@ -111,6 +113,8 @@ def build_model(job: Job, bf16: bool) -> PreTrainedModel:
         )
     if job.stage.activation_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    if job.stage.method == "qlora":
+        quantise(model, job.stage.bits, device)
     if job.stage.adapts:
         torch.manual_seed(job.seed)  # A is random: the same on every rank
         return add_lora(model, job.stage.lora)

@@ -18,6 +18,14 @@ BREAKING = {
     "lora-not-zero-3": ({"model": {"base": "some/base"}, "scaling": {"zero": 3}}, ["'lora'", "zero 3", "'main'"]),
     "offload-needs-zero": ({"train": FULL, "scaling": {"offload": "optimizer"}}, ["'optimizer'", "is 0"]),
     "scratch-needs-full-first": ({"train": {"method": "lora"}}, ["'scratch:nano'", "'lora'", "'main'"]),
+    "pissa-needs-whole-weights": (
+        {"model": {"base": "some/base"}, "train": {"method": "qlora", "lora": {"init": "pissa"}}},
+        ["'pissa'", "'qlora'", "'main'", "4 bits"],
+    ),
+    "dora-not-on-8-bits": (
+        {"model": {"base": "some/base"}, "train": {"method": "qlora", "bits": 8, "lora": {"dora": True}}},
+        ["'qlora'", "is 8", "'main'"],
+    ),
     "freezing-is-for-full": (
         {"model": {"base": "some/base"}, "train": {"freeze_layers": 2}},
         ["is 2", "'lora'", "'main'"],

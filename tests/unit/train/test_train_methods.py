@@ -1,31 +1,18 @@
 """Every method of training: what it trains, what it leaves alone, and that a stopped run goes on bit for bit."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import training
+from support import methods, training
 from support.families import tiny_folder
+from support.methods import METHODS, QUANTISED, of
 
 from novelray.errors import CancelledError, ModelError
 from novelray.models.load import load_model
-from novelray.recipe.model import ModelSection
-from novelray.storage import Artifacts, Store
 
-METHODS = {
-    "full": {"method": "full"},
-    "frozen layers": {"method": "full", "freeze_layers": 1},
-    "lora": {"method": "lora"},
-    "rslora": {"method": "lora", "lora": {"rslora": True}},
-    "dora": {"method": "lora", "lora": {"dora": True}},
-    "pissa": {"method": "lora", "lora": {"init": "pissa", "rank": 4}},
-    "lora+": {"method": "lora", "lora": {"loraplus": 4.0}},
-    "all of lora": {
-        "method": "lora",
-        "lora": {"rslora": True, "dora": True, "init": "pissa", "loraplus": 2.0, "rank": 4, "dropout": 0.1},
-    },
-}
 ADAPTERS = [name for name, stage in METHODS.items() if stage["method"] == "lora"]
 IDS = torch.arange(2, 62).reshape(2, 30)
 
@@ -41,19 +28,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def common(tmp_path_factory):
-    """A job on a tiny Llama of three layers; `of` makes the job of a method from it."""
-    folder = tmp_path_factory.mktemp("methods")
-    base = tiny_folder("llama", folder / "base", num_hidden_layers=3)
-    job = training.tiny_job(
-        Artifacts(Store(str(folder / "store"))), folder, max_steps=4, validate_every=4, global_batch=4,
-        micro_batch=4, learning_rate=1e-2,
-    )  # fmt: skip
-    return replace(job, source=f"folder:{base}", model=ModelSection(base=str(base)))
-
-
-def of(common, name, run=""):
-    values = {**common.stage.model_dump(exclude_unset=True), **METHODS[name]}
-    return training.variant(common, name + run, stage=type(common.stage).model_validate(values))
+    return methods.tiny_base(tmp_path_factory.mktemp("methods"))
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +97,9 @@ def test_a_model_with_frozen_layers_loads_again_as_it_was_trained(trained, commo
 def test_freezing_every_layer_is_refused_with_the_number_that_the_model_has(common):
     from novelray.models.freeze import train_above
 
-    with pytest.raises(ModelError, match=r"is 3, and the model has 3 decoder layers") as caught:
-        train_above(base_of(common), 3)
-    assert "at most 2" in caught.value.hint
+    with pytest.raises(ModelError, match=r"is 2, and the model has 2 decoder layers") as caught:
+        train_above(base_of(common), 2)
+    assert "at most 1" in caught.value.hint
 
 
 def as_trained(job):
@@ -242,3 +217,51 @@ def test_dora_in_the_engine_does_not_stretch_a_bias(tmp_path):
     adapters.load("a", str(tmp_path / "adapter"))
     adapters.use(["a", "a"])
     torch.testing.assert_close(logits(base), logits(model), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name in QUANTISED])
+def test_an_adapter_of_a_quantised_base_computes_what_was_trained_and_nearly_so_on_the_whole_base(
+    name, trained, common
+):
+    from peft import PeftModel
+
+    from novelray.models.quantised import quantise
+
+    job = trained[name]
+    folder = job.artifacts.get(job.plan.id).local()
+    expected, rounded = logits(as_trained(job)), quantise(base_of(common), job.stage.bits)
+    off = (logits(rounded) - logits(base_of(common))).norm()
+    assert torch.equal(logits(PeftModel.from_pretrained(rounded, folder)), expected)
+    whole = logits(load_model(f"artifact:{job.plan.id}", job.artifacts, torch.float32))
+    assert 0 < (whole - expected).norm() < 2 * off, "no farther from it than the rounding of the base is"
+    assert (whole - logits(base_of(common))).norm() > off, "the adapter does more than the rounding"
+
+
+@pytest.mark.skipif(not find_spec("bitsandbytes"), reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_quantised_base_is_small_close_and_not_changed_by_evaluation(bits, common):
+    from novelray.models.quantised import quantise
+
+    base, model = base_of(common), quantise(base_of(common), bits)
+    name = "model.layers.0.mlp.up_proj"
+    weight = model.get_submodule(name).weight
+    assert weight.numel() * weight.element_size() == base.get_submodule(name).weight.numel() * bits // 8
+    assert type(model.lm_head) is torch.nn.Linear
+    before = model.train()(IDS).logits.detach()
+    evaluated = logits(model)
+    assert torch.equal(evaluated, before)
+    assert torch.equal(model.train()(IDS).logits.detach(), before)
+    error = (before - logits(base)).norm() / logits(base).norm()
+    assert error < (0.3 if bits == 4 else 0.02)
+
+
+def test_without_bitsandbytes_a_quantised_base_says_what_to_install(common, monkeypatch):
+    import sys
+
+    from novelray.errors import NovelRayError
+    from novelray.models.quantised import quantise
+
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(NovelRayError, match="'bitsandbytes' is needed") as caught:
+        quantise(base_of(common), 4)
+    assert "novelray[quantised]" in caught.value.hint
