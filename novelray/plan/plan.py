@@ -94,11 +94,12 @@ def _stage(recipe: Recipe, stage: StageSection, facts: Facts) -> StagePlan:
     lora = stage.lora if stage.adapts else None
     scaling = recipe.scaling
     strategy = Strategy(
-        lora=lora, bf16=stage.precision == "bf16" or (stage.precision == "auto" and facts.bf16), zero=scaling.zero,
+        lora=lora, frozen=stage.freeze_layers, bits=stage.bits if stage.method == "qlora" else None,
+        bf16=stage.precision == "bf16" or (stage.precision == "auto" and facts.bf16), zero=scaling.zero,
         workers=scaling.workers, offload=scaling.offload == "optimizer", micro_batch=stage.micro_batch,
         context=recipe.shards.context, recompute=stage.activation_checkpointing,
     )  # fmt: skip
-    trained = trained_parameters(facts.shape, lora) if facts.shape else None
+    trained = trained_parameters(facts.shape, lora, stage.freeze_layers) if facts.shape else None
     memory = estimate(facts.shape, strategy) if facts.shape else None
     accumulated = accumulation(stage, scaling.workers)
     return StagePlan(stage.name, stage.method, accumulated, rows, per_epoch, steps, trained, memory)

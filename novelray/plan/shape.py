@@ -87,14 +87,31 @@ def _biased(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def parameters(shape: ModelShape) -> int:
     """All weights."""
-    block = sum(inputs * outputs for inputs, outputs in shape.linears.values()) + 2 * shape.hidden
-    block += sum(shape.linears[name][1] for name in shape.biased)
     embeddings = shape.vocab * shape.hidden * (1 if shape.tied else 2)
-    return shape.layers * block + embeddings + shape.hidden
+    return shape.layers * _block(shape) + embeddings + shape.hidden
 
 
-def lora_parameters(shape: ModelShape, rank: int, targets: tuple[str, ...] | Literal["all-linear"]) -> int:
-    """Weights of the adapters: rank × (inputs + outputs) for each target in each block (Hu et al., 2021, section 4)."""
+def frozen_parameters(shape: ModelShape, layers: int) -> int:
+    """Weights of so many blocks and of the input embeddings."""
+    return layers * _block(shape) + shape.vocab * shape.hidden
+
+
+def linear_parameters(shape: ModelShape) -> int:
+    """Weights of the blocks' linear layers, without biases."""
+    return shape.layers * sum(inputs * outputs for inputs, outputs in shape.linears.values())
+
+
+def _block(shape: ModelShape) -> int:
+    matrices = sum(inputs * outputs for inputs, outputs in shape.linears.values())
+    return matrices + 2 * shape.hidden + sum(shape.linears[name][1] for name in shape.biased)
+
+
+def lora_parameters(
+    shape: ModelShape, rank: int, targets: tuple[str, ...] | Literal["all-linear"], dora: bool = False
+) -> int:
+    """Weights of the adapters: rank × (inputs + outputs) for each target in each block (Hu et al., 2021, section 4),
+    and one length per output for DoRA."""
     linears = shape.linears
     names = list(linears) if targets == "all-linear" else [name for name in targets if name in linears]
-    return shape.layers * rank * sum(sum(linears[name]) for name in names)
+    lengths = sum(linears[name][1] for name in names) if dora else 0
+    return shape.layers * (rank * sum(sum(linears[name]) for name in names) + lengths)

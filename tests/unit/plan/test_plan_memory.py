@@ -67,3 +67,20 @@ def test_nothing_grows_when_workers_are_added():
         totals = [estimate(SHAPE, Strategy(zero=zero, workers=n)).total for n in (1, 2, 4, 8)]
         assert totals == sorted(totals, reverse=True)
         assert (totals[0] > totals[-1]) == (zero > 0)
+
+
+def test_a_quantised_base_takes_as_many_bits_as_the_paper_says_and_the_rest_stays():
+    lora = LoraSection(rank=16)
+    whole, four, eight = (estimate(SHAPE, Strategy(lora=lora, bf16=True, bits=bits)) for bits in (None, 4, 8))
+    linear = 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
+    assert whole.weights - eight.weights == linear
+    assert (whole.weights - four.weights) / linear == pytest.approx(2 - 4.127 / 8)
+    assert (four.gradients, four.optimizer) == (whole.gradients, whole.optimizer)
+
+
+def test_frozen_layers_need_neither_gradients_nor_moments():
+    memory = estimate(SHAPE, Strategy(frozen=16))
+    frozen = (N - 2 * 32000 * 4096 - 4096) // 2 + 32000 * 4096
+    assert memory.weights == 4 * N
+    assert memory.gradients == 4 * (N - frozen)
+    assert memory.optimizer == 8 * (N - frozen)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -265,3 +266,19 @@ def test_without_bitsandbytes_a_quantised_base_says_what_to_install(common, monk
     with pytest.raises(NovelRayError, match="'bitsandbytes' is needed") as caught:
         quantise(base_of(common), 4)
     assert "novelray[quantised]" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name]["method"] != "qlora"])
+def test_the_plan_counts_the_weights_that_are_trained_with(name, common):
+    import json
+
+    from novelray.plan import shape_of
+    from novelray.plan.memory import trained_parameters
+    from novelray.train.setup import build_model
+
+    job = of(common, name)
+    config = json.loads((Path(job.model.base) / "config.json").read_text())
+    lora = job.stage.lora if job.stage.adapts else None
+    model = build_model(job, bf16=False)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trained_parameters(shape_of(config), lora, job.stage.freeze_layers) == trained
