@@ -41,8 +41,11 @@ def snapshot(engine: Any, parameters: Parameters, rank: int, world: int) -> Tens
 
 
 def initial_of(commit: Commit) -> Tensors:
-    """What the adapters of a PiSSA run began as."""
-    return {name.removeprefix(INITIAL): value for name, value in commit.tensors(lambda n: n.startswith(INITIAL))}
+    """What the adapters of a PiSSA run began as. Raises DamagedError when the commit does not say."""
+    found = {name.removeprefix(INITIAL): value for name, value in commit.tensors(lambda n: n.startswith(INITIAL))}
+    if not found:
+        raise DamagedError(f"{commit.folder} does not say what its adapters began as.", "Start a new run.")
+    return found
 
 
 def is_finite(tensors: Tensors) -> bool:
