@@ -60,8 +60,9 @@ def _eight_bits(bnb: Any, linear: torch.nn.Linear) -> torch.nn.Module:
 
 
 def _always_training(layer: torch.nn.Module) -> torch.nn.Module:
-    """A layer that evaluation mode does not reach. In it bitsandbytes on the CPU packs 4-bit weights anew, with scales
-    rounded to bf16 that are not restored, and rounds the inputs of 8-bit ones: a validation would change the base."""
+    """A layer that evaluation mode does not reach. In it bitsandbytes on the CPU rounds the inputs of 8-bit layers and,
+    on processors with AVX-512 bf16, packs 4-bit weights anew, with scales rounded to bf16 that are not restored: a
+    validation would measure another model, or change this one."""
     layer.train()
     layer.train = lambda mode=True: layer  # type: ignore[assignment, method-assign]
     return layer

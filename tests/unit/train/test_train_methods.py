@@ -13,6 +13,7 @@ from support.methods import METHODS, QUANTISED, of
 
 from novelray.errors import CancelledError, ModelError
 from novelray.models.load import load_model
+from novelray.recipe.scaling import ScalingSection
 
 ADAPTERS = [name for name, stage in METHODS.items() if stage["method"] == "lora"]
 IDS = torch.arange(2, 62).reshape(2, 30)
@@ -69,8 +70,13 @@ def test_the_loss_falls_with(name, trained):
     assert found[-1] < found[0]
 
 
-def test_frozen_layers_are_exported_bit_for_bit_as_the_base_has_them_and_the_others_are_trained(trained, common):
-    before, after = base_of(common).state_dict(), training.weights(trained["frozen layers"])
+@pytest.mark.parametrize("zero", [0, 3])
+def test_frozen_layers_are_exported_bit_for_bit_as_the_base_has_them_and_the_others_are_trained(zero, trained, common):
+    job = trained["frozen layers"]
+    if zero:
+        job = of(common, "frozen layers", f" zero {zero}", scaling=ScalingSection(zero=zero))
+        training.run_here(job)
+    before, after = base_of(common).state_dict(), training.weights(job)
     assert before.keys() == after.keys()
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert same == {n for n in before if "embed_tokens" in n or ".layers.0." in n}
