@@ -271,7 +271,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _weights_fit(curriculum: CurriculumSection) -> bool:
-    return all(len(point.shares) == curriculum.bands for point in curriculum.points)
+    return bool(curriculum.points) and all(len(point.shares) == curriculum.bands for point in curriculum.points)
 
 
 def _rising(numbers: Sequence[int]) -> bool:

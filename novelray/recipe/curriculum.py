@@ -61,7 +61,7 @@ class CurriculumSection(Section):
     rows of a band with a large share come more than once in it, and others not at all. Within a band every row comes
     once before any comes again, over all epochs."""
 
-    schedule: Literal["guide"] | Annotated[tuple[CurriculumPoint, ...], Field(min_length=1)] = "guide"
+    schedule: Literal["guide"] | tuple[CurriculumPoint, ...] = "guide"
     """`guide`: the easier half alone in epochs 1 to 5; from there to epoch 15 its share falls to 0.2 and that of the
     harder half rises to 0.8. Or a list of points, each an epoch with its shares (`{epoch: 1, easy: 1}`)."""
 

@@ -1,8 +1,8 @@
 """Curricula: rows in bands of difficulty, and an order that takes from each band what the schedule says.
 
 An epoch has as many rows as without a curriculum. How many of its first t rows are from which band is a rounded share
-of t, for every t: so each batch has the shares to within a row or so, an epoch has them to within half a row (with two
-bands), and what was dealt before any step is known without going through the steps.
+of t, for every t: so with two bands an epoch has the shares to within half a row and each batch to within one (with
+more bands, a row or two more), and what was dealt before any step is known without going through the steps.
 """
 
 from __future__ import annotations

@@ -141,6 +141,20 @@ def test_a_hyper_parameter_retrains_from_its_stage_on(tale):
     assert Registry(artifacts.store).resolve("tale@latest").digest == tale.version.digest
 
 
+def test_a_curriculum_goes_by_the_text_or_by_the_base_s_loss_and_each_is_measured_once(tale):
+    for how in ("scores", "loss"):
+        section = json.dumps({"schedule": [{"epoch": 1, "easy": 0.7}], "difficulty": how})
+        changes = (f"train.stages.1.curriculum={section}", "train.stages.1.max_steps=2")
+        version, lines = tale("train", *changes)
+        assert len(said(lines, "difficulty: ")) == 1
+        model = tale.model(version)
+        measured = tale.artifacts().get(model.manifest.inputs["difficulty"])
+        assert measured.counts["rows"] == tale.artifacts().get(model.manifest.inputs["shards"]).counts["train"]["rows"]
+        _, again = tale("train", *changes)
+        assert said(again, "difficulty: nothing changed")
+    tale("train")  # the alias goes back with the recipe
+
+
 def test_an_adapter_on_the_trained_model_lowers_the_held_out_perplexity_and_names_its_base(tale):
     evaluation, lines = tale("evaluate")
     before, after = evaluation.counts["before"], evaluation.counts["after"]
