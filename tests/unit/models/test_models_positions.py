@@ -106,3 +106,13 @@ def test_rows_may_be_as_long_as_the_factor_says(kind, folders):
         check_context(folders["llama"], 641, rope)
     with pytest.raises(ModelError, match="reads 256"):
         check_context(folders["llama"], 257)
+
+
+def test_positions_and_attention_are_part_of_what_a_stage_makes_and_their_absence_adds_nothing():
+    """A recipe that says nothing of them keeps the ids of the models that it has made."""
+    from novelray.recipe.model import ModelSection
+
+    assert ModelSection().changes() == {}
+    given = ModelSection.model_validate({"rope": {"factor": 2}, "attention": {"block": 64}}).changes()
+    assert given["rope"] == {"type": "yarn", "factor": 2.0}
+    assert given["attention"]["block"] == 64

@@ -101,3 +101,13 @@ def test_the_lines_show_every_stage_and_every_finding():
     for finding in p.findings:
         assert finding.text in text
     assert len(lines(p)) == 1 + len(p.stages) + len(p.findings)
+
+
+def test_sparse_attention_that_reaches_the_whole_row_is_a_warning():
+    attention = {"block": 128, "window_blocks": 8, "global_blocks": 1, "random_blocks": 3}
+    short = recipe(model={"base": "some/base", "attention": attention}, shards={"context": 1024})
+    assert "reaches 1,536 tokens and shards.context is 1,024" in said(plan(short, Facts()), "warn")
+    long = recipe(model={"base": "some/base", "attention": attention}, shards={"context": 16384})
+    assert "at most 1,536 of 16,384" in said(plan(long, Facts()), "ok")
+    full = recipe(model={"base": "some/base", "attention": {"type": "full"}})
+    assert plan(full, Facts()).findings == ()
