@@ -36,6 +36,7 @@ BREAKING = {
         ["is 2", "'lora'", "'main'"],
     ),
     "random-layers-are-trained": ({"train": {**FULL, "freeze_layers": 3}}, ["3 layers", "'scratch:nano'", "'main'"]),
+    "learning-rate-is-possible": ({"train": {**FULL, "learning_rate": 2}}, ["is 2 in stage 'main'", "1e-5", "1e-4"]),
     "scratch-trains-a-tokenizer": (
         {"model": {"base": "some/base"}, "shards": {"tokenizer": "train"}},
         ["'train'", "'some/base'"],
