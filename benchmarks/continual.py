@@ -1,7 +1,7 @@
 """Forgetting: a model trained on old novels, then on new ones, plainly and with EWC, replay and both.
 
-    python benchmarks/continual.py [--novels FOLDER] [--old 'zh/*.txt'] [--new 'en/*utf8.txt'] [--strength 100]
-                                   [--replay 0.2] [--method full|lora] [--old-rows 1200] [--new-rows 600]
+    python benchmarks/continual.py [--novels FOLDER] [--old 'zh/*.txt'] [--new 'en/*utf8.txt'] [--strength 10]
+                                   [--replay 0.2] [--method full|lora] [--old-rows 2000] [--new-rows 800]
 
 `scratch:nano` learns the old novels from nothing; each arm then goes on from that model through the same new rows.
 Novels are cut into pieces of about 3,000 characters, of which every tenth is held out. Forgetting is the rise of the
@@ -50,12 +50,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--novels", default=os.environ.get("NOVELRAY_NOVELS", "shared/corpora"))
     parser.add_argument("--old", default="zh/*.txt", help="glob of UTF-8 text files below --novels")
     parser.add_argument("--new", default="en/*utf8.txt")
-    parser.add_argument("--old-rows", type=int, default=1200)
-    parser.add_argument("--new-rows", type=int, default=600)
-    parser.add_argument("--context", type=int, default=256, help="tokens per row")
+    parser.add_argument("--old-rows", type=int, default=2000)
+    parser.add_argument("--new-rows", type=int, default=800)
+    parser.add_argument("--context", type=int, default=128, help="tokens per row")
     parser.add_argument("--rate-old", type=float, default=2e-3, help="learning rate on the old novels")
     parser.add_argument("--rate-new", type=float, default=1e-3)
-    parser.add_argument("--strength", type=float, default=100.0, help="of the EWC penalty")
+    parser.add_argument("--strength", type=float, default=10.0, help="of the EWC penalty")
     parser.add_argument("--fisher-rows", type=int, default=200)
     parser.add_argument("--replay", type=float, default=0.2, help="share of old rows in each batch")
     parser.add_argument("--method", default="full", choices=["full", "lora"])
@@ -76,7 +76,7 @@ def corpora(folder: Path, options: argparse.Namespace):
 
     artifacts = Artifacts(Store(str(folder / "store")))
     texts = [pieces(Path(options.novels), glob) for glob in (options.old, options.new)]
-    tokenizer = train_bpe([*texts[0][::4], *texts[1][::4]], 4096)
+    tokenizer = train_bpe([*texts[0][::4], *texts[1][::4]], 2048)
     save_tokenizer(tokenizer, folder / "tokenizer")
     draft = artifacts.begin(Plan("tokenizer", 1))
     draft.add_folder(folder / "tokenizer")
@@ -133,8 +133,8 @@ def first_job(old, options: argparse.Namespace):
     from novelray.train.job import Job
 
     stage = StageSection.model_validate({
-        "name": "old", "method": "full", "epochs": 2, "learning_rate": options.rate_old, "global_batch": 8,
-        "micro_batch": 4, "validate_every": 10**6, "precision": "fp32",
+        "name": "old", "method": "full", "epochs": 1, "learning_rate": options.rate_old, "global_batch": 8,
+        "micro_batch": 8, "validate_every": 10**6, "precision": "fp32",
     })  # fmt: skip
     tokenizer = next(a for a in old.artifacts.all() if a.manifest.kind == "tokenizer")
     return Job(

@@ -148,7 +148,7 @@ def folder_of(source: str, job: Job) -> Path:
 
 
 def release(ready: Ready) -> None:
-    """Take an engine apart, so that another finds room in its place; the caller drops `ready` next."""
+    """Take an engine apart, so that another finds room in its place. `ready` is of no use afterwards."""
     ready.engine.destroy()
     ready.engine = ready.penalty = None
     ready.parameters.clear()

@@ -86,7 +86,6 @@ def _trained(
         except DivergedError as error:
             roll_back(job, place, ready, error, journal)
         release(ready)
-        del ready
         gc.collect()  # the engine's parts point at each other
         job = replace(job, resume=True)
 
