@@ -22,6 +22,7 @@ from novelray.onray import session
 from novelray.onray.data import Row, map_rows
 from novelray.onray.errors import from_ray
 from novelray.recipe import Recipe
+from novelray.shards.chapters import CHAPTERS_FILE, SCHEMA, chapters_bytes
 from novelray.shards.encode import Encoder
 from novelray.shards.make import ShardCounts, make_shard
 from novelray.shards.plan import Listed, matching, plan_shards
@@ -29,7 +30,7 @@ from novelray.shards.tokenizer import as_pretrained, load_tokenizer, save_tokeni
 from novelray.storage import Artifact, Artifacts, Draft, Plan
 
 TOKENIZER_VERSION = 1
-SHARDS_VERSION = 1
+SHARDS_VERSION = 2
 SPLITS = ("train", "heldout")
 TOKENIZER_CHARS = 200_000_000  # more text no longer changes which merges are the most frequent ones
 
@@ -100,8 +101,9 @@ def build_shards(
         return found
     encoder = Encoder.of(load_tokenizer(tokenizer))
     session.start()
-    chosen = _chosen(corpus, books, say)
+    chosen, about = _chosen(corpus, books, say)
     with _drafted(artifacts, plan) as draft:
+        draft.write(CHAPTERS_FILE, chapters_bytes(about))
         counts = _write_shards(recipe, corpus, chosen, encoder, draft)
         draft.write_json("index.json", {
             "context": recipe.shards.context, "vocab_size": encoder.vocab_size, "eos_id": encoder.eos_id,
@@ -113,8 +115,11 @@ def build_shards(
     return artifact
 
 
-def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> list[Listed]:
-    """The chapters to make rows of, in the corpus's order. Each file's bytes are verified where it is read."""
+def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> tuple[list[Listed], pa.Table]:
+    """The chapters to make rows of, in the corpus's order, and what is known of each (the columns of SCHEMA).
+
+    Each file's bytes are verified where it is read.
+    """
     rows = [{"file": name} for name in chapter_files(corpus)]
     lists = map_rows(rows, _list_task, {"corpus": corpus}, "Listing the chapters")
     listed = [
@@ -131,15 +136,18 @@ def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> list[Listed]:
                           "Lower corpus.heldout.share, or choose more books.")  # fmt: skip
     if "heldout" not in splits:
         say("shards: no chapter of these books is held out, so there will be no validation loss and no scores")
-    return chosen
+    about = pa.concat_tables(pa.table({n: found[n] for n in SCHEMA.names}, schema=SCHEMA) for found in lists)
+    kept = {(c.file, c.row) for c in chosen}
+    return chosen, about.filter(pa.array([(one.file, one.row) in kept for one in listed]))
 
 
 LISTED_COLUMNS = ("chapter_id", "book", "split", "chars")
 
 
 def _list_task(row: Row, corpus: Artifact) -> Row:
-    table = _chapter_table(corpus, row["file"], LISTED_COLUMNS)
-    return {"file": row["file"], **{name: table.column(name).to_pylist() for name in LISTED_COLUMNS}}
+    names = (*SCHEMA.names, "chars")
+    table = _chapter_table(corpus, row["file"], names)
+    return {"file": row["file"], **{name: table.column(name).to_pylist() for name in names}}
 
 
 def _write_shards(

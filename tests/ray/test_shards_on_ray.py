@@ -12,6 +12,7 @@ from novelray.errors import CorpusError, DamagedError, ModelError
 from novelray.onray.shards import build_shards, build_tokenizer, training_texts
 from novelray.recipe import Recipe
 from novelray.shards import open_rows
+from novelray.shards.chapters import open_chapters
 from novelray.shards.tokenizer import digest_of_tokenizer, load_tokenizer
 from novelray.storage import Plan
 
@@ -129,6 +130,16 @@ def test_a_stage_gets_the_books_it_names_and_hears_of_names_that_are_not_there(r
     assert shards.read_json("index.json")["books"] == ["西游记"]
     assert shards.counts["train"]["chapters"] == 4
     assert any("水浒传" in line for line in said)
+
+
+def test_what_is_known_of_the_chosen_chapters_lies_beside_their_rows(ray_session, artifacts, said):
+    told = {**chapter("甲", 0), "genre": "武侠", "labels": ["style=白话", "tone=悲"]}
+    corpus = make_corpus(artifacts, [[told, chapter("乙", 0)], [chapter("甲", 1, "heldout")]])
+    shards = build(artifacts, corpus, said, books=("甲",))
+    known = open_chapters(shards.local()).to_pylist()
+    assert [(c["chapter_id"], c["split"], c["genre"], c["labels"]) for c in known] == [
+        (told["chapter_id"], "train", "武侠", ["style=白话", "tone=悲"]), (known[1]["chapter_id"], "heldout", "", []),
+    ]  # fmt: skip
 
 
 def test_no_matching_book_names_the_books_and_leaves_nothing_behind(ray_session, artifacts, corpus, said):
