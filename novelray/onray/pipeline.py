@@ -20,6 +20,7 @@ from novelray.recipe.train import StageSection
 from novelray.registry import Registry, Version
 from novelray.shards.tokenizer import digest_of_tokenizer
 from novelray.storage import Artifact, Artifacts, Plan, Store
+from novelray.telemetry.trackers import check_trackers
 from novelray.train.job import Job
 
 Say = Callable[[str], None]
@@ -234,6 +235,7 @@ def job_for(
         position_limit=limit,
         checkpoint_every=recipe.train.checkpoint_every,
         keep_checkpoints=recipe.train.keep_checkpoints,
+        name=recipe.name,
     )
 
 
@@ -243,6 +245,7 @@ def _started(recipe: Recipe, dashboard: bool = False) -> Iterator[None]:
     source = source_of(recipe, open_artifacts(recipe))
     if source.startswith("folder:"):
         check_context(Path(source.removeprefix("folder:")), recipe.shards.context)
+    check_trackers(recipe.telemetry)
     with session.session(dashboard=dashboard):
         yield
 

@@ -33,6 +33,7 @@ class Job:
     old_shards: tuple[str, ...] = ()  # artifact ids: rows of what is not to be forgotten, newest first
     export: bool = True  # False: measure only (a trial of a sweep)
     resume: bool = True
+    name: str = ""  # the recipe's, for people
 
     @property
     def run(self) -> str:

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from novelray.errors import CancelledError, StorageError, TrainError
 from novelray.shards.order import share
 from novelray.shards.rows import Rows
 from novelray.telemetry.journal import Journal
+from novelray.train.efficiency import Efficiency
 from novelray.train.engine import set_learning_rate
+from novelray.train.groups import Groups
 from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
 from novelray.train.setup import Ready
@@ -40,6 +43,7 @@ class Progress:
     bad_validations: int = 0
     validation_loss: float | None = None
     committed: int = -1
+    tokens: int = 0  # trained since the stage began
 
     @classmethod
     def of(cls, ready: Ready) -> Progress:
@@ -47,7 +51,8 @@ class Progress:
             return cls(0)
         state = ready.resumed.state
         best = state["best_loss"]
-        return cls(ready.start, math.inf if best is None else best, state["bad_validations"], committed=ready.start)
+        return cls(ready.start, math.inf if best is None else best, state["bad_validations"], committed=ready.start,
+                   tokens=state.get("tokens", 0))  # fmt: skip
 
 
 class Loop:
@@ -59,7 +64,8 @@ class Loop:
         self.committer = Committer(store, job.run, place.attempt, place.rank, place.world, job.keep_checkpoints)
         self.progress = Progress.of(ready)
         self._polled = 0.0
-        self._speed = Speed(ready.steps)
+        efficiency = Efficiency.of(ready.engine.module, place.world, place.device) if journal else None
+        self._speed = Speed(ready.steps, efficiency)
 
     def run(self) -> Progress:
         """Train to the end, an early stop or a cancel. Raises CancelledError after the commit of a cancelled run."""
@@ -105,6 +111,7 @@ class Loop:
         """Write a journal line when one is due. Returns whether a cancel was asked for, the same on every rank."""
         step = self.progress.step
         self._speed.count(tokens)
+        self.progress.tokens += tokens
         # Before every commit too, so that the loss behind it is known to be finite.
         often = (self.job.telemetry.log_every, self.job.stage.validate_every, self.job.checkpoint_every)
         if not any(map(self._due, often)):
@@ -117,6 +124,7 @@ class Loop:
         if self.journal is not None:
             self.journal.log(
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
+                tokens=self.progress.tokens,
                 learning_rate=learning_rate(self.job.stage, step - 1, self.ready.steps), **self._speed.figures(step),
             )  # fmt: skip
         return bool(summed[1].item() > 0)
@@ -133,7 +141,7 @@ class Loop:
         """Measure on the held-out rows. Returns whether it is the best so far."""
         progress = self.progress
         with self._speed.paused():
-            progress.validation_loss = validation_loss(self.ready, self.job, self.place)
+            progress.validation_loss = validation_loss(self.ready, self.job, self.place, self._groups)
         if progress.validation_loss is None:
             return False
         if not math.isfinite(progress.validation_loss):
@@ -148,9 +156,15 @@ class Loop:
             "perplexity": round(math.exp(min(50.0, progress.validation_loss)), 4),
         }
         if self.journal is not None:
-            self.journal.log("validation", stage=self.job.stage.name, step=progress.step, **figures)
+            self.journal.log("validation", stage=self.job.stage.name, step=progress.step, tokens=progress.tokens,
+                             **figures, **self._groups.figures())  # fmt: skip
         self.report({"step": progress.step, "validation_loss": progress.validation_loss})
         return improved
+
+    @cached_property
+    def _groups(self) -> Groups:
+        """Empty where nothing is held out."""
+        return Groups.of(self.job.artifacts.get(self.job.shards)) if self.ready.heldout else Groups.none()
 
     def _commit(self) -> None:
         """Copy the state to memory and let the committer write it. Collective."""
@@ -165,6 +179,7 @@ class Loop:
         state = {
             "stage": self.job.stage.name, "cursor": [epoch, position], "seed": self.job.seed, "world": self.place.world,
             "validation_loss": progress.validation_loss, "bad_validations": progress.bad_validations,
+            "tokens": progress.tokens,
             "best_loss": None if math.isinf(progress.best_loss) else progress.best_loss,
             "train": self.job.stage.model_dump(mode="json"), "scaling": self.job.scaling.model_dump(mode="json"),
         }  # fmt: skip
@@ -189,9 +204,10 @@ class Loop:
 
 
 class Speed:
-    """Tokens per second and time left, without the time spent on validation and commits."""
+    """Tokens per second, time left and use of the machine, without the time spent on validation and commits."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, efficiency: Efficiency | None = None) -> None:
+        self._efficiency = efficiency
         self._steps, self._tokens, self._since, self._lost = steps, 0, time.monotonic(), 0.0
         self._first: int | None = None
 
@@ -199,14 +215,15 @@ class Speed:
         self._tokens += tokens
 
     def figures(self, step: int) -> dict[str, float]:
-        """Speed since the last call and seconds left at that speed."""
+        """Speed since the last call, seconds left at that speed, and how well the machine is used (efficiency.py)."""
         now = time.monotonic()
         seconds = max(1e-9, now - self._since - self._lost)
         done = step - (self._first if self._first is not None else step - 1)
         rate = self._tokens / seconds
         left = (self._steps - step) * seconds / max(1, done)
         self._tokens, self._since, self._lost, self._first = 0, now, 0.0, step
-        return {"tokens_per_s": round(rate, 1), "eta_s": round(left, 1)}
+        used = self._efficiency.figures(rate) if self._efficiency else {}
+        return {"tokens_per_s": round(rate, 1), "eta_s": round(left, 1), **used}
 
     def paused(self) -> _Pause:
         return _Pause(self)
@@ -223,8 +240,13 @@ class _Pause:
         self._speed._lost += time.monotonic() - self._begin
 
 
-def validation_loss(ready: Ready, job: Job, place: Place) -> float | None:
-    """Mean loss, in nats per token, over the first `validation_rows` held-out rows, shared among the workers."""
+def validation_loss(ready: Ready, job: Job, place: Place, groups: Groups | None = None) -> float | None:
+    """Mean loss, in nats per token, over the first `validation_rows` held-out rows, shared among the workers.
+
+    `groups` learn of the losses of their tokens, on every worker.
+    """
+    groups = groups or Groups.none()
+    groups.clear()
     if ready.heldout is None:
         return None
     rows = ready.heldout
@@ -236,10 +258,15 @@ def validation_loss(ready: Ready, job: Job, place: Place) -> float | None:
     ready.engine.eval()
     with torch.no_grad():
         for indices in padded.reshape(-1, place.world, job.stage.micro_batch)[:, place.rank]:
-            summed += ready.engine(*on_device(rows, indices, place.device)).double()
+            losses = ready.engine(*on_device(rows, indices, place.device), each=True)
+            summed += losses.double().sum()
+            groups.add(rows, indices, losses)
     ready.engine.train()
-    all_reduce(summed)
-    return summed.item() / max(1, int(rows.trained[:count].sum()))
+    # One number and the groups' sums together: one exchange.
+    everywhere = torch.cat([summed.view(1), torch.from_numpy(groups.sums).flatten().to(place.device)])
+    all_reduce(everywhere)
+    groups.sums[:] = everywhere[1:].cpu().numpy().reshape(groups.sums.shape)
+    return everywhere[0].item() / max(1, int(rows.trained[:count].sum()))
 
 
 def on_device(rows: Rows, indices: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -31,11 +31,20 @@ class NextTokenLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """All three [rows, context]; `mask[i, t]` marks token t of row i as trained. Returns a scalar."""
+    def forward(
+        self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor, each: bool = False
+    ) -> torch.Tensor:
+        """All three [rows, context]; `mask[i, t]` marks token t of row i as trained. Returns a scalar.
+
+        With `each` the loss of every token, fp32 [rows, context], zero where none is trained.
+        """
         model: Any = self.model
         hidden = model.get_decoder()(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state
         wanted, head = mask[:, 1:], model.get_output_embeddings()
+        if each:
+            losses = hidden.new_zeros(mask.shape, dtype=torch.float32)
+            losses[:, 1:][wanted] = token_losses(hidden[:, :-1][wanted], input_ids[:, 1:][wanted], head)
+            return losses
         if not wanted.any():  # an empty row still goes through every weight: workers reduce gradients together
             zero: torch.Tensor = head(hidden[:, :1]).sum() * 0.0
             return zero
@@ -53,5 +62,11 @@ def summed_loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) ->
     return torch.stack(pieces).sum()
 
 
-def _loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) -> torch.Tensor:
-    return functional.cross_entropy(head(hidden).float(), targets, reduction="sum")
+def token_losses(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) -> torch.Tensor:
+    """Cross-entropy of each of [tokens], for measuring: without gradients one chunk's logits are held at a time."""
+    pieces = zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)
+    return torch.cat([_loss(h, t, head, "none") for h, t in pieces])
+
+
+def _loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module, reduction: str = "sum") -> torch.Tensor:
+    return functional.cross_entropy(head(hidden).float(), targets, reduction=reduction)

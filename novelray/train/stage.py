@@ -19,8 +19,9 @@ from novelray.models.adapters import adapter_config
 from novelray.models.load import BASE_FILE
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
-from novelray.telemetry.trackers import tensorboard
+from novelray.telemetry.trackers import Identity, check_trackers, mirrors_of
 from novelray.train.job import Job, Place
+from novelray.train.settings import settings_of
 
 
 def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] = lambda metrics: None) -> None:
@@ -29,6 +30,7 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
     Raises CancelledError when the run was cancelled (its state is committed), and other NovelRayErrors for people.
     """
     marks = dict(place.marks)
+    check_trackers(job.telemetry)
     journal = _journal(job, place) if place.rank == 0 else None
     note = (lambda text: journal.log("warning", text=text)) if journal else (lambda text: None)
     try:
@@ -41,13 +43,20 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
         if journal:
             parameters = sum(p.numel() for p in ready.parameters.values())
             journal.log("start", stage=job.stage.name, from_step=ready.start, steps=ready.steps, world=place.world,
-                        rows=len(ready.rows), trainable=parameters, marks=marks)  # fmt: skip
+                        rows=len(ready.rows), trainable=parameters, marks=marks, base=job.source,
+                        settings=settings_of(job))  # fmt: skip
         Loop(job, place, ready, journal, report).run()
         if place.rank == 0 and job.export:
             export(job, ready.engine.module.model, ready.bf16, note)
+        if journal:
+            journal.log("done", stage=job.stage.name)
     except CancelledError:
         if journal:
             journal.log("cancelled", stage=job.stage.name)
+        raise
+    except BaseException as error:
+        if journal:
+            journal.log("failed", stage=job.stage.name, error=str(error) or type(error).__name__)
         raise
     finally:
         if journal:
@@ -81,11 +90,12 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
 
 def _journal(job: Job, place: Place) -> Journal:
     store = job.artifacts.store
-    mirror = None
-    if job.telemetry.tensorboard and store.is_local:
-        mirror = tensorboard(Path(store.full(job.run)) / "tensorboard")
-    attempt = f"{time.time():.3f}-{os.getpid()}"
-    return Journal(store, job.run, attempt, job.telemetry.flush_s, mirror)
+    journal = Journal(store, job.run, f"{time.time():.3f}-{os.getpid()}", job.telemetry.flush_s)
+    here = Path(store.full(job.run)) if store.is_local else None
+    name = f"{job.name or job.plan.id} {job.stage.name}"
+    identity = Identity(job.plan.id, name, str(here or job.artifacts.cache / job.run))
+    journal.mirror(mirrors_of(job.telemetry, identity, here, lambda text: journal.log("warning", text=text)))
+    return journal
 
 
 def _write_base(folder: Path, source: str) -> None:
