@@ -98,9 +98,10 @@ def table(runs: Sequence[Run]) -> Table:
 def cells(run: Run) -> list[str]:
     """The columns of a run but its state, as shown."""
     when = "" if run.time is None else datetime.fromtimestamp(run.time).strftime("%Y-%m-%d %H:%M")
+    best = None if run.best is None else run.best.loss
     steps = f"{run.step:,}" if run.steps in (None, run.step) else f"{run.step:,}/{run.steps:,}"
     return [
-        run.id, run.name, run.model, run.stage, run.method, steps, shown(run.best and run.best.loss, ".4f"),
+        run.id, run.name, run.model, run.stage, run.method, steps, shown(best, ".4f"),
         shown(run.perplexity, ",.2f"), shown(run.tokens_per_s, ",.0f"), shown(run.mfu, ".1%"), memory(run), when,
     ]  # fmt: skip
 

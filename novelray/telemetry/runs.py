@@ -80,7 +80,7 @@ def summed_up(run: str, events: Sequence[Event], finished: bool, now: float) -> 
     starts = [e for e in events if e["kind"] == "start"]
     train = [e for e in events if e["kind"] == "train"]
     validations = [e for e in events if e["kind"] == "validation"]
-    settings = next((e["settings"] for e in reversed(starts) if "settings" in e), {})
+    settings: dict[str, Any] = next((e["settings"] for e in reversed(starts) if "settings" in e), {})
     training, heldout = _points(train), _points(validations)
     stage = next((e["stage"] for e in events if "stage" in e), "")
     return Run(

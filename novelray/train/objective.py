@@ -42,7 +42,7 @@ class NextTokenLoss(nn.Module):
         hidden = model.get_decoder()(input_ids=input_ids, position_ids=position_ids, use_cache=False).last_hidden_state
         wanted, head = mask[:, 1:], model.get_output_embeddings()
         if each:
-            losses = hidden.new_zeros(mask.shape, dtype=torch.float32)
+            losses: torch.Tensor = hidden.new_zeros(mask.shape, dtype=torch.float32)
             losses[:, 1:][wanted] = token_losses(hidden[:, :-1][wanted], input_ids[:, 1:][wanted], head)
             return losses
         if not wanted.any():  # an empty row still goes through every weight: workers reduce gradients together

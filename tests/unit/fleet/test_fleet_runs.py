@@ -22,8 +22,8 @@ def write(store, run, name, end=None, steps=40, rate=2e-4):
                     tokens_per_s=1000.0 + step, eta_s=1.0, flops_per_s=2e12, mfu=0.41, memory_peak=3 << 30)  # fmt: skip
         if step % 10 == 0:
             loss = 4.0 + abs(step - 30) / 100
-            journal.log("validation", stage="main", step=step, tokens=step * 500, loss=loss, perplexity=1.0,
-                        by_genre={"武侠": {"loss": loss - 0.5, "tokens": 7}, "<b>": {"loss": 5.0, "tokens": 7}})  # fmt: skip
+            genres = {"武侠": {"loss": loss - 0.5, "tokens": 70}, "<b>": {"loss": 5.0, "tokens": 7}}
+            journal.log("validation", stage="main", step=step, tokens=step * 500, loss=loss, by_genre=genres)
     if end:
         journal.log(end, stage="main")
     journal.close()

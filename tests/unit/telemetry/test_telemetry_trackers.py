@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import threading
 import time
 
@@ -124,7 +125,10 @@ def test_what_is_said_of_an_error_has_no_password():
     assert told(OSError("no http://me:secret@host/x\nmore")) == "OSError: no http://host/x"
 
 
-def test_a_tracker_that_takes_nothing_neither_slows_the_journal_nor_keeps_it_from_ending(journal, tmp_path):
+def test_a_tracker_that_takes_nothing_neither_slows_the_journal_nor_keeps_it_from_ending(
+    journal, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("novelray.telemetry.journal.GRACE_S", 0.5)
     mirror = mirrored(journal, uri="sqlite:////dev/null/no.db")
     os.kill(mirror._process.pid, signal.SIGSTOP)  # not even its input is read
     began = time.monotonic()
@@ -133,7 +137,7 @@ def test_a_tracker_that_takes_nothing_neither_slows_the_journal_nor_keeps_it_fro
     logged = time.monotonic()
     journal.close()
     assert logged - began < 60
-    assert time.monotonic() - logged < GRACE_S + 40
+    assert time.monotonic() - logged < 40
     assert mirror._process.poll() is not None
     assert len(mirror._waiting) <= 10_000
     assert len(warnings(tmp_path)) == 1
@@ -160,6 +164,7 @@ def silent_server():
             connection.close()
 
 
+@pytest.mark.slow
 def test_an_mlflow_server_that_hangs_costs_a_run_one_warning_and_a_few_seconds(journal, tmp_path, silent_server):
     pytest.importorskip("mlflow")
     uri, taken = silent_server
@@ -177,6 +182,7 @@ def test_an_mlflow_server_that_hangs_costs_a_run_one_warning_and_a_few_seconds(j
     assert len(read_journal(Store(str(tmp_path / "store")), "runs/r")) == 1001
 
 
+@pytest.mark.slow
 def test_an_mlflow_server_that_is_down_costs_a_run_one_warning(journal, tmp_path, free_port):
     pytest.importorskip("mlflow")
     mirrored(journal, uri=f"http://127.0.0.1:{free_port}")
@@ -188,6 +194,7 @@ def test_an_mlflow_server_that_is_down_costs_a_run_one_warning(journal, tmp_path
     assert "Connection refused" in text or "failed with exception" in text
 
 
+@pytest.mark.slow
 def test_mlflow_shows_settings_and_losses_by_step_and_a_resumed_run_goes_on_in_the_same_one(tmp_path):
     pytest.importorskip("mlflow")
     from mlflow.tracking import MlflowClient
@@ -215,9 +222,9 @@ def test_mlflow_shows_settings_and_losses_by_step_and_a_resumed_run_goes_on_in_t
     assert run.data.metrics["train/by_genre/武侠_/loss"] == 2.0
 
 
+@pytest.mark.slow
 def test_a_journal_reaches_mlflow_through_the_process(journal, tmp_path):
     pytest.importorskip("mlflow")
-    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
     uri = f"sqlite:///{tmp_path}/mlflow.db"
@@ -225,18 +232,27 @@ def test_a_journal_reaches_mlflow_through_the_process(journal, tmp_path):
     journal.log("start", settings=SETTINGS)
     for step in (1, 2):
         journal.log("train", step=step, loss=3.0 - step)
+    until(lambda: metrics_in(tmp_path / "mlflow.db"))
     journal.log("done")
     mirror.end()
     mirror.wait(time.monotonic() + PATIENCE_S)
+    assert not warnings(tmp_path)
     client = MlflowClient(uri)
-    try:
-        (run,) = client.search_runs([client.get_experiment_by_name("e").experiment_id])
-    except MlflowException as error:
-        pytest.fail(f"{error}: {warnings(tmp_path)}")
+    (run,) = client.search_runs([client.get_experiment_by_name("e").experiment_id])
     assert run.data.metrics["train/loss"] == 1.0
     assert run.info.status == "FINISHED"
 
 
+def metrics_in(database):
+    """How many figures MLflow has stored. Its tables may not be there yet."""
+    try:
+        with sqlite3.connect(database) as connection:
+            return connection.execute("select count(*) from metrics").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+@pytest.mark.slow
 def test_wandb_offline_writes_settings_and_losses_that_can_be_read_back(tmp_path):
     pytest.importorskip("wandb")
     from novelray.telemetry.to_wandb import Wandb
@@ -263,15 +279,23 @@ def test_wandb_offline_writes_settings_and_losses_that_can_be_read_back(tmp_path
 
 
 def wandb_records(file):
+    """The records of W&B's own log: LevelDB's log format (blocks of 32 KiB) after seven bytes of magic."""
     from wandb.proto.wandb_internal_pb2 import Record
-    from wandb.sdk.internal.datastore import DataStore
 
-    store = DataStore()
-    store.open_for_scan(str(file))
-    while (data := store.scan_data()) is not None:
-        yield Record.FromString(data)
+    data, at, whole = file.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if (room := 32768 - at % 32768) < 7:
+            at += room
+            continue
+        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        whole += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # a full record, or the last part of one
+            yield Record.FromString(whole)
+            whole = b""
 
 
+@pytest.mark.slow
 def test_a_wandb_server_that_hangs_costs_a_run_one_warning(journal, tmp_path, silent_server, monkeypatch):
     pytest.importorskip("wandb")
     uri, taken = silent_server
