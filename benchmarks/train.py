@@ -128,7 +128,7 @@ def run_ours(job, options: argparse.Namespace, number: int) -> float:
 
     place = Place(attempt=f"round-{number}")
     ready = prepare(job, place, print)
-    journal = Journal(job.artifacts.store, job.run, f"{number}", 2.0, None)
+    journal = Journal(job.artifacts.store, job.run, f"{number}", 2.0)
     began = time.perf_counter()
     Loop(job, place, ready, journal, lambda metrics: None).run()
     seconds = time.perf_counter() - began

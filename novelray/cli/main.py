@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from novelray import __version__
-from novelray.cli import cluster, export, labels, models, project, stages
+from novelray.cli import cluster, export, labels, models, project, runs, stages
 
 app = typer.Typer(
     name="novelray",
@@ -40,6 +40,7 @@ cluster.add_to(app)
 models.add_to(app)
 export.add_to(app)
 labels.add_to(app)
+runs.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

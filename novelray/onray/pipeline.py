@@ -23,6 +23,7 @@ from novelray.shards.chapters import CHAPTERS_FILE, read_chapters
 from novelray.shards.labels import check_classes
 from novelray.shards.tokenizer import digest_of_tokenizer
 from novelray.storage import Artifact, Artifacts, Plan, Store
+from novelray.telemetry.trackers import check_trackers
 from novelray.train.fisher import fisher_plan
 from novelray.train.job import Job
 from novelray.train.unfinished import Origin
@@ -258,6 +259,7 @@ def job_for(
         position_limit=limit,
         checkpoint_every=recipe.train.checkpoint_every,
         keep_checkpoints=recipe.train.keep_checkpoints,
+        name=recipe.name,
     )
 
 
@@ -274,6 +276,7 @@ def _started(recipe: Recipe, dashboard: bool = False) -> Iterator[None]:
     source = source_of(recipe, open_artifacts(recipe))
     if source.startswith("folder:"):
         check_context(Path(source.removeprefix("folder:")), recipe.shards.context, recipe.model.rope)
+    check_trackers(recipe.telemetry)
     with session.session(dashboard=dashboard):
         yield
 

@@ -11,11 +11,13 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from novelray.errors import NovelRayError
 from novelray.storage import Store
+from novelray.telemetry.mirror import GRACE_S
+from novelray.telemetry.trackers import Mirror
 
 Event = dict[str, Any]
 LINES_PER_FILE = 2000
@@ -27,10 +29,10 @@ class Journal:
     A failing tracker or storage never stops a run: the lines stay in memory and are written with the next flush.
     """
 
-    def __init__(
-        self, store: Store, folder: str, attempt: str, every_s: float, mirror: Callable[[Event], None] | None
-    ) -> None:
-        self._store, self._every_s, self._mirror = store, every_s, mirror
+    def __init__(self, store: Store, folder: str, attempt: str, every_s: float) -> None:
+        self._store, self._every_s = store, every_s
+        self._mirrors: list[Mirror] = []
+        self._lock = threading.Lock()  # mirrors warn from threads of their own
         self._files = f"{folder}/journal/{attempt}"
         self._number = 0
         self._progress = f"{folder}/progress.json"
@@ -45,16 +47,26 @@ class Journal:
     def log(self, kind: str, **values: Any) -> None:
         """Add a line. Values must be JSON (numbers, strings, lists)."""
         event: Event = {"time": round(time.time(), 3), "kind": kind, **values}
-        self._lines.append(json.dumps(event, ensure_ascii=False))
-        if kind == "validation":  # beside the training loss in the progress file, not over it
-            self._latest = {**(self._latest or {}), "time": event["time"], "validation_loss": event["loss"]}
-        else:
-            self._latest = {**(self._latest or {}), **event}
-        if self._mirror is not None:
-            self._mirror(event)
+        with self._lock:
+            self._lines.append(json.dumps(event, ensure_ascii=False))
+            if kind == "validation":  # beside the training loss in the progress file, not over it
+                self._latest = {**(self._latest or {}), "time": event["time"], "validation_loss": event["loss"]}
+            else:
+                self._latest = {**(self._latest or {}), **{k: v for k, v in event.items() if not isinstance(v, dict)}}
+        for mirror in self._mirrors:
+            mirror(event)
+
+    def mirror(self, mirrors: Iterable[Mirror]) -> None:
+        """Let them hear of every event from now on."""
+        self._mirrors += mirrors
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is left. Mirrors have `GRACE_S` together to take the rest."""
+        for mirror in self._mirrors:
+            mirror.end()
+        deadline = time.monotonic() + GRACE_S
+        for mirror in self._mirrors:
+            mirror.wait(deadline)
         self._closed = True
         self._wake.set()
         self._thread.join(timeout=30)

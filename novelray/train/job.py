@@ -38,6 +38,7 @@ class Job:
     origin: Origin | None = None  # None: a run of no recipe, such as a trial of a sweep
     export: bool = True  # False: measure only (a trial of a sweep)
     resume: bool = True
+    name: str = ""  # the recipe's, for people
 
     @property
     def run(self) -> str:

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from novelray.shards.rows import Rows
 from novelray.telemetry.journal import Journal
 from novelray.train.audit import fingerprint
 from novelray.train.divergence import DivergedError, Trail
+from novelray.train.efficiency import Efficiency
 from novelray.train.engine import set_learning_rate
+from novelray.train.groups import Groups
 from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
 from novelray.train.setup import Ready
@@ -43,6 +46,7 @@ class Progress:
     bad_validations: int = 0
     validation_loss: float | None = None
     committed: int = -1
+    tokens: int = 0  # trained since the stage began
 
     @classmethod
     def of(cls, ready: Ready) -> Progress:
@@ -50,7 +54,8 @@ class Progress:
             return cls(0)
         state = ready.resumed.state
         best = state["best_loss"]
-        return cls(ready.start, math.inf if best is None else best, state["bad_validations"], committed=ready.start)
+        return cls(ready.start, math.inf if best is None else best, state["bad_validations"], committed=ready.start,
+                   tokens=state.get("tokens", 0))  # fmt: skip
 
 
 class Loop:
@@ -63,7 +68,8 @@ class Loop:
         self.progress = Progress.of(ready)
         self._polled = 0.0
         self._rows = np.empty(0, np.int64)  # of the step taken last
-        self._speed = Speed(ready.steps)
+        efficiency = Efficiency.of(ready.engine.module, place.world, place.device) if journal else None
+        self._speed = Speed(ready.steps, efficiency)
         self._trail = Trail(place.device)
         self._norm: torch.Tensor | float | None = None  # of the last step's gradient
         self._penalty: torch.Tensor | float = 0.0  # this rank's share of the last step's
@@ -129,6 +135,7 @@ class Loop:
         step = self.progress.step
         self._speed.count(tokens)
         self._trail.add(step, tokens, loss, self._norm)
+        self.progress.tokens += tokens
         # Before every commit too, so that the loss behind it is known to be finite.
         often = (self.job.telemetry.log_every, self.job.stage.validate_every, self.job.checkpoint_every)
         if not any(map(self._due, often)):
@@ -144,8 +151,8 @@ class Loop:
         if self.journal is not None:
             self.journal.log(
                 "train", stage=self.job.stage.name, step=step, steps=self.ready.steps, loss=round(mean, 6),
-                **ewc, **others, learning_rate=self._rate(step - 1), rows=fingerprint(self._rows),
-                **self._speed.figures(step),
+                tokens=self.progress.tokens, **ewc, **others, learning_rate=self._rate(step - 1),
+                rows=fingerprint(self._rows), **self._speed.figures(step),
             )  # fmt: skip
         return self._stop(cancelled > 0, preempted > 0)
 
@@ -165,7 +172,7 @@ class Loop:
         """Measure on the held-out rows. Returns whether it is the best so far."""
         progress = self.progress
         with self._speed.paused():
-            progress.validation_loss = validation_loss(self.ready, self.job, self.place)
+            progress.validation_loss = validation_loss(self.ready, self.job, self.place, self._groups)
         if progress.validation_loss is None:
             return False
         if not math.isfinite(progress.validation_loss):
@@ -184,9 +191,15 @@ class Loop:
             **self.ready.tasks.heldout_figures,
         }
         if self.journal is not None:
-            self.journal.log("validation", stage=self.job.stage.name, step=progress.step, **figures)
+            self.journal.log("validation", stage=self.job.stage.name, step=progress.step, tokens=progress.tokens,
+                             **figures, **self._groups.figures())  # fmt: skip
         self.report({"step": progress.step, "validation_loss": progress.validation_loss})
         return improved
+
+    @cached_property
+    def _groups(self) -> Groups:
+        """Empty where nothing is held out."""
+        return Groups.of(self.job.artifacts.get(self.job.shards)) if self.ready.heldout else Groups.none()
 
     def _commit(self) -> None:
         """Copy the state to memory and let the committer write it. Collective."""
@@ -202,6 +215,7 @@ class Loop:
         state = {
             "stage": self.job.stage.name, "cursor": [epoch, position], "seed": self.job.seed, "world": self.place.world,
             "validation_loss": progress.validation_loss, "bad_validations": progress.bad_validations,
+            "tokens": progress.tokens,
             "best_loss": None if math.isinf(progress.best_loss) else progress.best_loss,
             "train": self.job.stage.model_dump(mode="json"), "scaling": self.job.scaling.model_dump(mode="json"),
         }  # fmt: skip
@@ -226,9 +240,10 @@ class Loop:
 
 
 class Speed:
-    """Tokens per second and time left, without the time spent on validation and commits."""
+    """Tokens per second, time left and use of the machine, without the time spent on validation and commits."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, efficiency: Efficiency | None = None) -> None:
+        self._efficiency = efficiency
         self._steps, self._tokens, self._since, self._lost = steps, 0, time.monotonic(), 0.0
         self._first: int | None = None
 
@@ -236,14 +251,15 @@ class Speed:
         self._tokens += tokens
 
     def figures(self, step: int) -> dict[str, float]:
-        """Speed since the last call and seconds left at that speed."""
+        """Speed since the last call, seconds left at that speed, and how well the machine is used (efficiency.py)."""
         now = time.monotonic()
         seconds = max(1e-9, now - self._since - self._lost)
         done = step - (self._first if self._first is not None else step - 1)
         rate = self._tokens / seconds
         left = (self._steps - step) * seconds / max(1, done)
         self._tokens, self._since, self._lost, self._first = 0, now, 0.0, step
-        return {"tokens_per_s": round(rate, 1), "eta_s": round(left, 1)}
+        used = self._efficiency.figures(rate) if self._efficiency else {}
+        return {"tokens_per_s": round(rate, 1), "eta_s": round(left, 1), **used}
 
     def paused(self) -> _Pause:
         return _Pause(self)
@@ -260,8 +276,13 @@ class _Pause:
         self._speed._lost += time.monotonic() - self._begin
 
 
-def validation_loss(ready: Ready, job: Job, place: Place) -> float | None:
-    """Mean loss, in nats per token, over the first `validation_rows` held-out rows, shared among the workers."""
+def validation_loss(ready: Ready, job: Job, place: Place, groups: Groups | None = None) -> float | None:
+    """Mean loss, in nats per token, over the first `validation_rows` held-out rows, shared among the workers.
+
+    `groups` learn of the losses of their tokens, on every worker.
+    """
+    groups = groups or Groups.none()
+    groups.clear()
     if ready.heldout is None:
         return None
     rows = ready.heldout
@@ -274,10 +295,16 @@ def validation_loss(ready: Ready, job: Job, place: Place) -> float | None:
     with torch.no_grad():
         for indices in padded.reshape(-1, place.world, job.stage.micro_batch)[:, place.rank]:
             inputs = on_device(rows, indices, place.device)
-            summed += ready.engine(*inputs, *ready.tasks.inputs("heldout", indices)).double()
+            told = ready.engine(*inputs, *ready.tasks.inputs("heldout", indices), each=True).flatten()
+            losses, others = told.split([inputs[2].numel(), told.numel() - inputs[2].numel()])
+            summed += torch.cat([losses.sum(dtype=torch.float64).view(1), others.double()])
+            groups.add(rows, indices, losses.view(inputs[2].shape))
     ready.engine.train()
-    all_reduce(summed)
-    return ready.tasks.read(summed, count) / max(1, int(rows.trained[:count].sum()))
+    # The groups' sums go with the others: one exchange.
+    everywhere = torch.cat([summed, torch.from_numpy(groups.sums).flatten().to(place.device)])
+    all_reduce(everywhere)
+    groups.sums[:] = everywhere[len(summed) :].cpu().numpy().reshape(groups.sums.shape)
+    return ready.tasks.read(everywhere[: len(summed)], count) / max(1, int(rows.trained[:count].sum()))
 
 
 def on_device(rows: Rows, indices: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -31,9 +31,13 @@ class NextTokenLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """All three [rows, context]; `mask[i, t]` marks token t of row i as trained. Returns a scalar."""
-        return self.next_token_loss(self.states(input_ids, position_ids), input_ids, mask)
+    def forward(
+        self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor, each: bool = False
+    ) -> torch.Tensor:
+        """All three [rows, context]; `mask[i, t]` marks token t of row i as trained. Returns a scalar, or with `each`
+        what `each_token_loss` does."""
+        states = self.states(input_ids, position_ids)
+        return (self.each_token_loss if each else self.next_token_loss)(states, input_ids, mask)
 
     def states(self, input_ids: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
         """The last layer's states [rows, context, hidden]."""
@@ -42,6 +46,13 @@ class NextTokenLoss(nn.Module):
             input_ids=input_ids, position_ids=position_ids, use_cache=False
         ).last_hidden_state
         return hidden
+
+    def each_token_loss(self, hidden: torch.Tensor, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The loss of every token, fp32 [rows, context], zero where none is trained."""
+        wanted, head = mask[:, 1:], self.model.get_output_embeddings()
+        losses: torch.Tensor = hidden.new_zeros(mask.shape, dtype=torch.float32)
+        losses[:, 1:][wanted] = token_losses(hidden[:, :-1][wanted], input_ids[:, 1:][wanted], head)
+        return losses
 
     def next_token_loss(self, hidden: torch.Tensor, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The loss of states, summed over the trained tokens."""
@@ -63,5 +74,11 @@ def summed_loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) ->
     return torch.stack(pieces).sum()
 
 
-def _loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) -> torch.Tensor:
-    return functional.cross_entropy(head(hidden).float(), targets, reduction="sum")
+def token_losses(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) -> torch.Tensor:
+    """Cross-entropy of each of [tokens], for measuring: without gradients one chunk's logits are held at a time."""
+    pieces = zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)
+    return torch.cat([_loss(h, t, head, "none") for h, t in pieces])
+
+
+def _loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module, reduction: str = "sum") -> torch.Tensor:
+    return functional.cross_entropy(head(hidden).float(), targets, reduction=reduction)

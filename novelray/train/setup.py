@@ -65,12 +65,12 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
     penalty = penalty_of(job, place, model)  # before a commit's weights: it is measured from where the stage starts
-    tasks = tasks_of(job, model, rows, heldout, place.device)
     commit = newest_commit(job, place, say)
     initial: Tensors = {}
     if job.stage.starts_from_principal_parts:
         initial = initial_of(commit) if commit else principal_parts(model, job.seed)
         take_out(model, initial)
+    tasks = tasks_of(job, model, rows, heldout, place.device)
     if commit is not None:
         load_weights(commit, model)
     rollback = told_by_rank_0(rollback_of(job) if job.resume and place.rank == 0 else None)

@@ -25,9 +25,10 @@ from novelray.models.longtext import changes_in
 from novelray.models.pissa import for_the_whole_base
 from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
-from novelray.telemetry.trackers import tensorboard
+from novelray.telemetry.trackers import Identity, check_trackers, mirrors_of
 from novelray.train.job import Job, Place
 from novelray.train.oom import out_of_memory
+from novelray.train.settings import settings_of
 
 if TYPE_CHECKING:
     from novelray.train.setup import Ready
@@ -38,18 +39,23 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
 
     Raises CancelledError when the run was cancelled (its state is committed), and other NovelRayErrors for people.
     """
+    check_trackers(job.telemetry)
     journal = _journal(job, place) if place.rank == 0 else None
     note = (lambda text: journal.log("warning", text=text)) if journal else (lambda text: None)
     try:
         ready = _trained(job, place, journal, report, note)
         if place.rank == 0 and job.export:
             export(job, ready.engine.module.model, ready.bf16, note)
+        if journal:
+            journal.log("done", stage=job.stage.name)
     except CancelledError:
         if journal:
             journal.log("cancelled", stage=job.stage.name)
         raise
-    except (RuntimeError, MemoryError) as error:
-        told = out_of_memory(error, job, place)
+    except BaseException as error:
+        told = out_of_memory(error, job, place) if isinstance(error, RuntimeError | MemoryError) else None
+        if journal:
+            journal.log("failed", stage=job.stage.name, error=str(told or error) or type(error).__name__)
         if told is None:
             raise
         raise told from None
@@ -79,7 +85,8 @@ def _trained(
             parameters = sum(p.numel() for p in ready.parameters.values())
             old = ready.order.old_rows
             journal.log("start", stage=job.stage.name, from_step=ready.start, steps=ready.steps, world=place.world,
-                        rows=len(ready.rows) - old, old_rows=old, trainable=parameters, marks=marks)  # fmt: skip
+                        rows=len(ready.rows) - old, old_rows=old, trainable=parameters, marks=marks, base=job.source,
+                        settings=settings_of(job))  # fmt: skip
         try:
             Loop(job, place, ready, journal, report).run()
             return ready
@@ -140,11 +147,12 @@ def _frozen_weights(job: Job, model: Any, bf16: bool) -> Iterator[tuple[str, Any
 
 def _journal(job: Job, place: Place) -> Journal:
     store = job.artifacts.store
-    mirror = None
-    if job.telemetry.tensorboard and store.is_local:
-        mirror = tensorboard(Path(store.full(job.run)) / "tensorboard")
-    attempt = f"{time.time():.3f}-{os.getpid()}"
-    return Journal(store, job.run, attempt, job.telemetry.flush_s, mirror)
+    journal = Journal(store, job.run, f"{time.time():.3f}-{os.getpid()}", job.telemetry.flush_s)
+    here = Path(store.full(job.run)) if store.is_local else None
+    name = f"{job.name or job.plan.id} {job.stage.name}"
+    identity = Identity(job.plan.id, name, str(here or job.artifacts.cache / job.run))
+    journal.mirror(mirrors_of(job.telemetry, identity, here, lambda text: journal.log("warning", text=text)))
+    return journal
 
 
 def _write_base(folder: Path, source: str, changes: dict[str, Any]) -> None:

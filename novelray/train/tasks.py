@@ -34,26 +34,29 @@ class TaskLosses(NextTokenLoss):
     """A causal language model with heads, and the summed losses of all that is trained."""
 
     def forward(  # type: ignore[override]
-        self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        mask: torch.Tensor,
+        labels: torch.Tensor,
+        each: bool = False,
     ) -> torch.Tensor:
         """Sums [1 + tasks]: over trained tokens, then over the labelled documents of each task.
 
-        `labels` [rows, documents, tasks] holds classes, NONE where there is none; the rest is as in NextTokenLoss. In
-        evaluation the confusion counts [truth, said] of each task follow, flattened.
+        `labels` [rows, documents, tasks] holds classes, NONE where there is none; the rest is as in NextTokenLoss. With
+        `each` the first is the loss of every token, and the confusion counts [truth, said] of each task follow; flat.
         """
         hidden = self.states(input_ids, position_ids)
         means = document_means(hidden, position_ids, labels.shape[1]).flatten(0, 1)
         layers = getattr(self.model, ATTRIBUTE)
         # Documents without a label go through every head too: workers reduce gradients together.
         logits = [layer(means.to(layer.weight.dtype)).float() for layer in layers]
-        sums = [self.next_token_loss(hidden, input_ids, mask)]
-        wanted = labels.flatten(0, 1).unbind(-1)
-        for scores, truth in zip(logits, wanted, strict=True):
-            sums.append(functional.cross_entropy(scores, truth, ignore_index=NONE, reduction="sum"))
-        if self.training:
-            return torch.stack(sums)
-        counts = [_confusion(scores, truth) for scores, truth in zip(logits, wanted, strict=True)]
-        return torch.cat([torch.stack(sums), *counts])
+        pairs = list(zip(logits, labels.flatten(0, 1).unbind(-1), strict=True))
+        sums = [functional.cross_entropy(scores, truth, ignore_index=NONE, reduction="sum") for scores, truth in pairs]
+        if not each:
+            return torch.stack([self.next_token_loss(hidden, input_ids, mask), *sums])
+        tokens = self.each_token_loss(hidden, input_ids, mask)
+        return torch.cat([tokens.flatten(), torch.stack(sums), *(_confusion(*pair) for pair in pairs)])
 
 
 def _confusion(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -110,9 +113,9 @@ class Tasks:
         return (torch.from_numpy(self.labels[split].of(indices)).to(self.device),) if self.sections else ()
 
     @property
-    def measures(self) -> tuple[int, ...]:
-        """The shape of what the module gives in evaluation."""
-        return (1 + sum(1 + len(names) ** 2 for names in self.classes),) if self.sections else ()
+    def measures(self) -> int:
+        """How many sums a validation adds up: over tokens, and of each task the losses and the confusion counts."""
+        return 1 + sum(1 + len(names) ** 2 for names in self.classes)
 
     def read(self, summed: torch.Tensor, count: int) -> float:
         """Take the sums over the first `count` held-out rows; returns the language model's loss, summed."""

@@ -8,7 +8,7 @@ from novelray.telemetry.journal import Journal, read_journal
 def test_a_step_done_twice_counts_once_and_the_later_attempt_wins(tmp_path):
     store = Store(str(tmp_path))
     for attempt, steps, loss in [("1", (1, 2, 3), 5.0), ("2", (3, 4), 4.0)]:
-        journal = Journal(store, "runs/r", attempt, 0.05, None)
+        journal = Journal(store, "runs/r", attempt, 0.05)
         for step in steps:
             journal.log("train", stage="s", step=step, steps=4, loss=loss)
         journal.close()
@@ -18,7 +18,7 @@ def test_a_step_done_twice_counts_once_and_the_later_attempt_wins(tmp_path):
 
 def test_lines_reach_storage_while_the_run_goes_on(tmp_path):
     store = Store(str(tmp_path))
-    journal = Journal(store, "runs/r", "1", 0.05, None)
+    journal = Journal(store, "runs/r", "1", 0.05)
     journal.log("train", step=1, loss=2.0)
     deadline = time.monotonic() + 5
     while not read_journal(store, "runs/r") and time.monotonic() < deadline:
@@ -37,7 +37,7 @@ def test_a_storage_that_fails_for_a_while_loses_no_line(tmp_path, monkeypatch):
         raise StorageError("gone for a moment")
 
     monkeypatch.setattr(Store, "write", broken)
-    journal = Journal(store, "runs/r", "1", 0.02, None)
+    journal = Journal(store, "runs/r", "1", 0.02)
     journal.log("train", step=1, loss=2.0)
     time.sleep(0.1)
     monkeypatch.setattr(Store, "write", original)
