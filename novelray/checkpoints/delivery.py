@@ -21,6 +21,7 @@ from novelray.checkpoints.compare import Reading, hold_against, hold_marks, mark
 from novelray.checkpoints.gguf.architecture import check_architecture
 from novelray.checkpoints.gguf.file import check_gguf, require_gguf, write_gguf
 from novelray.errors import DiskFullError, ModelError, NovelRayError, StorageError
+from novelray.models.heads import heads_of, write_heads
 from novelray.models.load import BASE_FILE, base_of, from_folder, load_model
 from novelray.shards.tokenizer import load_tokenizer
 from novelray.storage import Artifacts
@@ -170,6 +171,7 @@ def _merged(artifacts: Artifacts, wanted: Delivery, config: dict[str, Any], scra
     marks = marks_of(model.to(torch_dtype(dtype)))
     model.save_pretrained(str(scratch), max_shard_size="5GB")
     tokenizer.save_pretrained(str(scratch))
+    write_heads(heads_of(f"artifact:{wanted.model}", artifacts), scratch)
     del model  # never two in memory
     again = from_folder(scratch, torch_dtype(dtype))
     hold_marks(marks, marks_of(again))
