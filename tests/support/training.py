@@ -98,8 +98,13 @@ def run_here(*jobs: Job) -> None:
         torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     from novelray.train.stage import run_stage
 
-    for job in jobs:
-        run_stage(job, Place(0, 1, "cpu", "a"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the processes of `work`; on a busy machine more wait for each other
+    try:
+        for job in jobs:
+            run_stage(job, Place(0, 1, "cpu", "a"))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def work(jobs: tuple[Job, ...], rank: int, world: int, port: int, attempt: str) -> None:
