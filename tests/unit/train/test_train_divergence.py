@@ -25,6 +25,7 @@ from novelray.train import loop
 from novelray.train.divergence import DivergedError, Trail
 
 FATAL = 1e12
+SHORT = {"max_steps": 3}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def base(tmp_path_factory):
 
 
 def fatal(job, name, factor, **changes):
-    stage = job.stage.model_copy(update={"learning_rate": FATAL, "rollback_factor": factor})
+    stage = job.stage.model_copy(update={**SHORT, "learning_rate": FATAL, "rollback_factor": factor})
     return training.variant(job, name, stage=stage, **{"checkpoint_every": 100, **changes})
 
 
@@ -70,7 +71,7 @@ def test_a_run_goes_back_to_its_last_commit_and_ends_with_a_lower_rate(base, spi
 
 
 def test_before_any_commit_a_run_starts_anew_from_its_base_with_a_lower_rate(base):
-    slower = training.variant(base, "slower", stage=base.stage.model_copy(update={"learning_rate": 1e-3}))
+    slower = training.variant(base, "slower", stage=base.stage.model_copy(update={**SHORT, "learning_rate": 1e-3}))
     job = fatal(base, "anew", 1e-15)
     training.run_here(slower, job)
     assert rollbacks(job)[0]["to_step"] == 0
@@ -124,7 +125,9 @@ def test_the_memory_of_the_broken_engine_is_free_before_another_is_built(base, m
 @pytest.mark.slow
 def test_all_workers_go_back_together(base):
     two = {"scaling": ScalingSection(workers=2, zero=2)}
-    slower = training.variant(base, "slower two", stage=base.stage.model_copy(update={"learning_rate": 1e-3}), **two)
+    slower = training.variant(
+        base, "slower two", stage=base.stage.model_copy(update={**SHORT, "learning_rate": 1e-3}), **two
+    )
     job = fatal(base, "two", 1e-15, **two)
     stops = fatal(base, "two stop", 0.5, checkpoint_every=1, **two)
     assert training.run(slower, job, stops, world=2) == [1, 1]
