@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from novelray import __version__
-from novelray.cli import cluster, labels, models, project, stages
+from novelray.cli import cluster, export, labels, models, project, stages
 
 app = typer.Typer(
     name="novelray",
@@ -38,6 +38,7 @@ project.add_to(app)
 stages.add_to(app)
 cluster.add_to(app)
 models.add_to(app)
+export.add_to(app)
 labels.add_to(app)
 
 

@@ -19,7 +19,7 @@ def show_trace(artifact: str, recipe: Path, storage: str | None) -> None:
 
     Raises NovelRayError when the storage has none of that id.
     """
-    artifacts = Artifacts(_store(recipe, storage))
+    artifacts = Artifacts(store_of(recipe, storage))
     if "@" in artifact:
         artifact = Registry(artifacts.store).resolve(artifact).artifact
     artifacts.get(artifact)
@@ -31,7 +31,8 @@ def show_trace(artifact: str, recipe: Path, storage: str | None) -> None:
     console().print(branches[0])
 
 
-def _store(recipe: Path, storage: str | None) -> Store:
+def store_of(recipe: Path, storage: str | None) -> Store:
+    """The store at a root, or without one the recipe's."""
     if storage:
         return Store(storage)
     section = load_recipe(recipe).storage
