@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novelray.errors import ModelError
+from novelray.models.fits import check_adapter
 from novelray.recipe.train import LoraSection
 
 if TYPE_CHECKING:
@@ -61,13 +62,15 @@ def alpha_of(section: LoraSection) -> float:
 def merge(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """The base with the adapter of a PEFT folder added into its weights. Raises ModelError when it does not fit."""
     from peft import PeftModel
+    from safetensors import SafetensorError
 
+    check_adapter(model, folder)
     try:
         adapted = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
         merged: PreTrainedModel = adapted.merge_and_unload()
-    except (RuntimeError, ValueError, KeyError, FileNotFoundError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, FileNotFoundError, SafetensorError) as error:
         raise ModelError(
-            f"The adapter in {folder} does not fit this base: {str(error).splitlines()[0]}",
+            f"The adapter in {folder} does not fit this base: {' '.join(str(error).split())[:300]}",
             "Use the base that the adapter was trained on (novelray trace shows it).",
         ) from error
     return merged

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelray.errors import ModelError
 from novelray.models.adapters import merge
+from novelray.models.fits import check_loaded
 from novelray.models.scratch import scratch_config
 from novelray.models.source import checked_folder, digest_of_source
 from novelray.shards.tokenizer import load_tokenizer
@@ -50,9 +51,15 @@ def load_model(
 
 def base_of(adapter: Path) -> str:
     """The source of the base that an adapter folder was trained on. Raises ModelError when that base has changed."""
-    record = json.loads((adapter / BASE_FILE).read_text("utf-8"))
-    source = str(record["source"])
-    if digest_of_source(source) != record["digest"]:
+    try:
+        record = json.loads((adapter / BASE_FILE).read_text("utf-8"))
+        source, digest = str(record["source"]), record["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ModelError(
+            f"The adapter in {adapter} does not say which base it was trained on: it has no readable {BASE_FILE}.",
+            "Only adapters that NovelRay made can be gone on from. Merge another one into its base first.",
+        ) from None
+    if digest_of_source(source) != digest:
         raise ModelError(
             f"The base {source} is not the one that the adapter in {adapter} was trained on.",
             "Put the original base back: an adapter gives nonsense on other weights.",
@@ -79,6 +86,7 @@ def from_folder(folder: Path, dtype: torch.dtype, trust_remote_code: bool = Fals
 
     Raises ModelError when the weights do not match the configuration or the architecture is not known.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
@@ -88,20 +96,13 @@ def from_folder(folder: Path, dtype: torch.dtype, trust_remote_code: bool = Fals
             str(folder), dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True,
             trust_remote_code=trust_remote_code, ignore_mismatched_sizes=True,  # told below, with the names
         )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, StrictDataclassError) as error:
         raise ModelError(
-            f"The model in {folder} does not load: {str(error).strip().splitlines()[0]}",
+            f"The model in {folder} does not load: {' '.join(str(error).split())[:300]}",
             "Is the folder complete, and is its architecture one that transformers knows?",
         ) from error
     model, report = loaded
-    shapes = {key[0] if isinstance(key, tuple) else str(key) for key in report["mismatched_keys"]}
-    wrong = {**dict.fromkeys(report["missing_keys"], "missing"), **dict.fromkeys(shapes, "of another shape")}
-    if wrong:
-        name = min(wrong)
-        raise ModelError(
-            f"The weights in {folder} do not match its config.json: {len(wrong)} differ, first {name} ({wrong[name]}).",
-            "Fetch the model again, or mend config.json.",
-        )
+    check_loaded(folder, report)
     checked: PreTrainedModel = model
     return checked
 

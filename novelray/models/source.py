@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from novelray.errors import ModelError, missing_package
+from novelray.models.fits import check_files
 from novelray.models.scratch import SIZES
 from novelray.recipe.model import ModelSection
 from novelray.storage.store import sha256_of
@@ -43,6 +44,12 @@ def checked_folder(folder: Path, trust_remote_code: bool = False) -> Path:
     if not folder.is_dir():
         raise ModelError(f"There is no model folder {folder}.", "Check model.base; it may also be a hub id.")
     config = folder / "config.json"
+    if not config.is_file() and (folder / "adapter_config.json").is_file():
+        base = _config(folder / "adapter_config.json").get("base_model_name_or_path")
+        raise ModelError(
+            f"{folder} is an adapter (PEFT) on {base}.",
+            "Merge it into its base with PEFT first (merge_and_unload), and point model.base at the result.",
+        )
     if not config.is_file():
         raise ModelError(f"{folder} has no config.json.", "Point model.base at a Hugging Face model folder.")
     if not any(folder.glob("*.safetensors")):
@@ -55,6 +62,7 @@ def checked_folder(folder: Path, trust_remote_code: bool = False) -> Path:
             f"{folder} needs Python code of its own.",
             "Read that code, then set model.trust_remote_code: true if you want to run it.",
         )
+    check_files(folder, _config(config))
     return folder.resolve()
 
 
