@@ -73,7 +73,7 @@ def test_a_config_of_another_size_is_told_from_the_files_headers_alone(folder, c
         ({"num_hidden_layers": 1}, "model.layers.1.input_layernorm.weight has no place in it, and 8 more"),
         ({"model_type": "qwen2"}, "model.layers.0.self_attn.k_proj.bias is missing"),
         ({"num_attention_heads": 3}, "not a multiple of the number of attention heads"),
-        ({"hidden_size": "wide"}, "expected int"),
+        ({"num_hidden_layers": "many"}, "expected int"),
     ],
 )
 def test_a_config_for_other_weights_is_told_with_the_first_of_them(folder, changes, says):
