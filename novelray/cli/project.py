@@ -68,9 +68,13 @@ def trace(
 def check(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Say whether the recipe is right, or what is wrong with it."""
     from novelray.fleet.console import say
+    from novelray.plan import unusual_rates
     from novelray.recipe import load_recipe
 
-    stages = load_recipe(recipe, overrides or ()).train.resolved()
+    loaded = load_recipe(recipe, overrides or ())
+    for text in unusual_rates(loaded):
+        say(f"recipe: warning: {text}")
+    stages = loaded.train.resolved()
     say(f"recipe: {recipe} is right; training stages: {', '.join(s.name for s in stages)}")
 
 

@@ -23,7 +23,11 @@ def facts_of(recipe: Recipe, artifacts: Artifacts) -> Facts:
     shards = _shards(recipe, artifacts)
     rows = {name: int(found.counts["train"]["rows"]) for name, found in shards.items()}
     tokens = {found.id: int(found.counts["train"]["tokens"]) for found in shards.values()}
-    return Facts(tokens=sum(tokens.values()) if tokens else None, rows=rows, shape=_shape(recipe))
+    memory = recipe.plan.gpu_memory
+    return Facts(
+        tokens=sum(tokens.values()) if tokens else None, rows=rows, shape=_shape(recipe), bf16=memory is not None,
+        worker_memory=None if memory is None else int(memory * 2**30),
+    )  # fmt: skip
 
 
 def _shards(recipe: Recipe, artifacts: Artifacts) -> dict[str, Artifact]:

@@ -15,6 +15,7 @@ from typing import Any
 from novelray.errors import RecipeError
 from novelray.models.source import check_context, digest_of_source, resolve
 from novelray.onray import session
+from novelray.plan import unusual_rates
 from novelray.recipe import Recipe
 from novelray.recipe.train import StageSection
 from novelray.registry import Registry, Version
@@ -142,6 +143,8 @@ def _train(recipe: Recipe, say: Say, stages: int | None = None) -> Trained:
     """Corpus, tokenizer, and then shards and model of each stage (or of the first `stages`)."""
     from novelray.onray.corpus import build_corpus
 
+    for text in unusual_rates(recipe):
+        say(f"train: warning: {text}")
     artifacts = open_artifacts(recipe)
     check_room(recipe, artifacts)
     trained = Trained(build_corpus(recipe, artifacts, say), (), ())

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from novelray.plan.memory import Memory, Strategy, estimate, trained_parameters
+from novelray.plan.memory import Memory, Strategy, estimate, strategy_of, trained_parameters
+from novelray.plan.rates import unusual_rates
+from novelray.plan.remedy import ROOM, first_fit
 from novelray.plan.shape import ModelShape, parameters
 from novelray.recipe import Recipe, guide
 from novelray.recipe.train import StageSection
@@ -49,6 +51,7 @@ class StagePlan:
     steps: int | None
     trained: int | None
     memory: Memory | None
+    strategy: Strategy
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def plan(recipe: Recipe, facts: Facts) -> Plan:
     size = parameters(facts.shape) if facts.shape else None
     findings = [*_volume(recipe.plan.objective, facts.tokens), *_mark(facts.tokens, size)]
     for stage in stages:
-        findings += [*_length(stage, recipe), *_fit(stage, facts.worker_memory)]
+        findings += [*_length(stage, recipe), *_fit(stage, facts)]
+    findings += [Finding("warn", text) for text in unusual_rates(recipe)]
     return Plan(recipe.name, recipe.plan.objective, facts.tokens, size, stages, tuple(findings))
 
 
@@ -91,17 +95,11 @@ def _stage(recipe: Recipe, stage: StageSection, facts: Facts) -> StagePlan:
     rows = facts.rows.get(stage.name)
     per_epoch = None if rows is None else steps_per_epoch(rows, stage.global_batch)
     steps = None if per_epoch is None else min(per_epoch * stage.epochs, stage.max_steps or per_epoch * stage.epochs)
-    lora = stage.lora if stage.method == "lora" else None
-    scaling = recipe.scaling
-    strategy = Strategy(
-        lora=lora, bf16=stage.precision == "bf16" or (stage.precision == "auto" and facts.bf16), zero=scaling.zero,
-        workers=scaling.workers, offload=scaling.offload == "optimizer", micro_batch=stage.micro_batch,
-        context=recipe.shards.context, recompute=stage.activation_checkpointing,
-    )  # fmt: skip
-    trained = trained_parameters(facts.shape, lora) if facts.shape else None
+    strategy = strategy_of(stage, recipe.scaling, recipe.shards.context, facts.bf16)
+    trained = trained_parameters(facts.shape, strategy.lora, strategy.frozen) if facts.shape else None
     memory = estimate(facts.shape, strategy) if facts.shape else None
-    accumulated = accumulation(stage, scaling.workers)
-    return StagePlan(stage.name, stage.method, accumulated, rows, per_epoch, steps, trained, memory)
+    accumulated = accumulation(stage, recipe.scaling.workers)
+    return StagePlan(stage.name, stage.method, accumulated, rows, per_epoch, steps, trained, memory, strategy)
 
 
 def _volume(objective: str, tokens: int | None) -> Iterator[Finding]:
@@ -149,28 +147,27 @@ def _length(stage: StagePlan, recipe: Recipe) -> Iterator[Finding]:
         )
 
 
-def _fit(stage: StagePlan, available: int | None) -> Iterator[Finding]:
-    if stage.memory is None:
+def _fit(stage: StagePlan, facts: Facts) -> Iterator[Finding]:
+    available = facts.worker_memory
+    if stage.memory is None or facts.shape is None:
         return
-    said = f"Stage {stage.name!r} needs about {_bytes(stage.memory.total)} per worker"
+    said = f"Stage {stage.name!r} needs about {big_bytes(stage.memory.total)} per worker"
     if available is None:
         yield Finding("ok", f"{said} (estimated).")
-    elif stage.memory.total <= 0.9 * available:
-        yield Finding("ok", f"{said} of {_bytes(available)} (estimated).")
+    elif stage.memory.total <= ROOM * available:
+        yield Finding("ok", f"{said} of {big_bytes(available)} (estimated).")
     else:
-        yield Finding("warn", f"{said} (estimated), and a worker has {_bytes(available)}. {_remedy(stage.memory)}")
+        advice = remedy_text(facts.shape, stage.strategy, int(ROOM * available))
+        yield Finding("warn", f"{said} (estimated), and a worker has {big_bytes(available)}. {advice}")
 
 
-def _remedy(memory: Memory) -> str:
-    """What to change, by what takes most."""
-    parts = {
-        "Lower train.micro_batch or shards.context, or set train.activation_checkpointing.": memory.activations
-        + memory.logits,
-        "Use more workers with scaling.zero 2 or 3, scaling.offload optimizer, or train.method lora.": memory.optimizer
-        + memory.gradients,
-        "Use scaling.zero 3 over more workers (not with lora), or a smaller base.": memory.weights,
-    }
-    return max(parts, key=lambda advice: parts[advice])
+def remedy_text(shape: ModelShape, strategy: Strategy, limit: int) -> str:
+    """The least change with which a stage fits into so many bytes by the estimate, as advice."""
+    found = first_fit(shape, strategy, limit)
+    if found is None:
+        return "No setting here makes it fit: use more workers with scaling.zero 3, larger GPUs or a smaller base."
+    result = "" if found.same else "; that trains something else"
+    return f"With {found} it needs about {big_bytes(found.total)}{result}."
 
 
 def lines(plan: Plan) -> list[str]:
@@ -192,8 +189,8 @@ def _split(stage: StagePlan) -> str:
         return ""
     parts = {"weights": memory.weights, "gradients": memory.gradients, "optimiser": memory.optimizer}
     parts |= {"activations": memory.activations, "logits": memory.logits}
-    host = f"; {_bytes(memory.host)} in CPU memory" if memory.host else ""
-    return f", {_bytes(memory.total)} ({', '.join(f'{k} {_bytes(v)}' for k, v in parts.items())}{host})"
+    host = f"; {big_bytes(memory.host)} in CPU memory" if memory.host else ""
+    return f", {big_bytes(memory.total)} ({', '.join(f'{k} {big_bytes(v)}' for k, v in parts.items())}{host})"
 
 
 def _big(number: int) -> str:
@@ -203,7 +200,8 @@ def _big(number: int) -> str:
     return str(number)
 
 
-def _bytes(number: int) -> str:
+def big_bytes(number: int) -> str:
+    """Bytes for people."""
     for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if number >= size:
             return f"{number / size:.1f} {unit}"

@@ -64,6 +64,14 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "learning-rate-is-possible",
+        ("train.learning_rate",),
+        "train.learning_rate is {s.learning_rate:g} in stage {s.name!r}: AdamW moves every weight by about that much "
+        "in a step, and the weights themselves are mostly smaller than 0.1.",
+        "Usual are 1e-5 for method full, 1e-4 for lora and 1e-3 for a scratch: model. Is an exponent's sign missing?",
+        lambda r, s: s.learning_rate > 0.1,
+    ),
+    Rule(
         "scratch-trains-a-tokenizer",
         ("model.base", "shards.tokenizer"),
         "shards.tokenizer is 'train' but {r.model.base!r} has a tokenizer of its own: "

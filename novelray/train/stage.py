@@ -21,6 +21,7 @@ from novelray.models.source import digest_of_source
 from novelray.telemetry.journal import Journal
 from novelray.telemetry.trackers import tensorboard
 from novelray.train.job import Job, Place
+from novelray.train.oom import out_of_memory
 
 
 def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] = lambda metrics: None) -> None:
@@ -49,6 +50,11 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
         if journal:
             journal.log("cancelled", stage=job.stage.name)
         raise
+    except (RuntimeError, MemoryError) as error:
+        told = out_of_memory(error, job, place)
+        if told is None:
+            raise
+        raise told from None
     finally:
         if journal:
             journal.close()

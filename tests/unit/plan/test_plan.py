@@ -72,9 +72,12 @@ def test_a_stage_that_ends_before_it_is_validated_is_a_warning():
 def test_what_does_not_fit_says_what_would_help_most():
     full = recipe(train={"method": "full"}, shards={"context": 128})
     p = plan(full, Facts(shape=SHAPE, worker_memory=80 << 30))
-    assert "scaling.zero 2 or 3" in said(p, "warn")
+    assert "With scaling.offload: optimizer and scaling.zero: 1 it needs about" in said(p, "warn")
+    p = plan(full, Facts(shape=SHAPE, worker_memory=48 << 30))
+    assert "With train.method: lora it needs about" in said(p, "warn")
+    assert "trains something else" in said(p, "warn")
     long = recipe(train={"micro_batch": 16}, shards={"context": 8192})
-    assert "train.micro_batch" in said(plan(long, Facts(shape=SHAPE, bf16=True, worker_memory=80 << 30)), "warn")
+    assert "train.micro_batch: 1" in said(plan(long, Facts(shape=SHAPE, bf16=True, worker_memory=80 << 30)), "warn")
     lora = recipe(shards={"context": 512})
     assert plan(lora, Facts(shape=SHAPE, bf16=True, worker_memory=80 << 30)).warnings == ()
 

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from novelray.plan import ModelShape, Strategy, estimate, lora_parameters, parameters
+from novelray.plan import (
+    ModelShape,
+    Strategy,
+    estimate,
+    lora_parameters,
+    parameters,
+    shape_of,
+    trained_parameters,
+)  # fmt: skip
+from novelray.plan.shape import frozen_parameters, linear_parameters
 from novelray.recipe.train import LoraSection
 
 SHAPE = ModelShape(
@@ -55,11 +64,92 @@ def test_offloading_moves_the_optimizer_to_cpu_memory_and_loses_nothing():
     assert with_it.total == without.total - without.optimizer
 
 
+def test_the_weights_of_a_7b_model_in_bf16_are_two_bytes_each():
+    assert estimate(SHAPE, Strategy(bf16=True)).weights == 2 * N == 2 * 6_738_415_616
+
+
+def test_a_quantised_base_takes_its_bits_for_linear_layers_and_leaves_the_rest():
+    lora = LoraSection(rank=16)
+    adapters = lora_parameters(SHAPE, 16, "all-linear")
+    plain = 2 * (2 * SHAPE.vocab * SHAPE.hidden + SHAPE.hidden * (2 * SHAPE.layers + 1) + adapters)
+    linear = linear_parameters(SHAPE)
+    for bits, size in ((4, 4.127 / 8), (8, 1.0)):
+        memory = estimate(SHAPE, Strategy(lora=lora, bf16=True, bits=bits))
+        assert memory.weights == pytest.approx(plain + size * linear, rel=1e-6)
+
+
+def test_frozen_layers_need_no_gradients_no_optimizer_and_no_activations():
+    half = estimate(SHAPE, Strategy(bf16=True, frozen=16))
+    trained = trained_parameters(SHAPE, None, 16)
+    assert trained == N - frozen_parameters(SHAPE, 16)
+    assert (half.gradients, half.optimizer) == (2 * trained, 12 * trained)
+    assert half.activations == pytest.approx(estimate(SHAPE, Strategy(bf16=True)).activations / 2, rel=0.02)
+
+
 def test_activations_grow_with_the_micro_batch_and_shrink_with_recomputation():
     one = Strategy(bf16=True, micro_batch=1)
     assert estimate(SHAPE, replace(one, micro_batch=2)).activations == 2 * estimate(SHAPE, one).activations
     assert estimate(SHAPE, replace(one, recompute=True)).activations < estimate(SHAPE, one).activations / 8
-    assert estimate(SHAPE, replace(one, bf16=False)).activations == 2 * estimate(SHAPE, one).activations
+
+
+def test_logits_of_a_big_vocabulary_are_held_a_chunk_at_a_time():
+    big = Strategy(bf16=True, micro_batch=16, context=4096)
+    assert estimate(SHAPE, big).logits == 2048 * SHAPE.vocab * (4 + 4 + 2)
+    small = replace(SHAPE, vocab=8000)
+    assert estimate(small, big).logits == 16 * 4096 * 8000 * (4 + 4 + 2)
+
+
+def kept_for_backward(model, rows, context):
+    """Bytes that a forward pass of the objective leaves for the backward pass, weights aside."""
+    import torch
+
+    from novelray.train.objective import NextTokenLoss
+
+    own = {t.untyped_storage().data_ptr() for t in [*model.parameters(), *model.buffers()]}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, or its address would be given again
+        return tensor
+
+    ids = torch.randint(2, 90, (rows, context))
+    positions = torch.arange(context).repeat(rows, 1)
+    positions[:, context // 2 :] -= context // 2  # two documents in a row
+    module = NextTokenLoss(model).train()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        module(ids, positions, torch.ones(rows, context, dtype=torch.bool))
+    return sum(size for size, _ in kept.values())
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+@pytest.mark.parametrize(
+    ("bf16", "adapters", "recompute"), [(False, False, False), (True, True, False), (True, False, True)]
+)
+def test_the_activations_are_those_that_a_real_model_keeps(kind, bf16, adapters, recompute):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from novelray.models.adapters import add_lora
+
+    config = AutoConfig.for_model(
+        kind, vocab_size=100, hidden_size=64, intermediate_size=160, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=16, max_position_embeddings=512, tie_word_embeddings=True, pad_token_id=1,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16 if bf16 else torch.float32)
+    lora = LoraSection(rank=4)
+    if adapters:
+        add_lora(model, lora)
+    if recompute:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    shape = shape_of(config.to_dict())
+    asked = Strategy(lora=lora if adapters else None, bf16=bf16, micro_batch=2, context=128, recompute=recompute)
+    told = estimate(shape, asked).activations + 2 * 128 * 100 * 4  # and the logits that the loss keeps
+    if recompute:  # nothing is computed again yet: the block that is whole comes in the backward pass
+        one = estimate(replace(shape, layers=1), replace(asked, recompute=False)).activations
+        told -= one - 2 * 128 * 64 * (4 + 2 * 2)
+    assert kept_for_backward(model, 2, 128) == pytest.approx(told, rel=0.08)
 
 
 def test_nothing_grows_when_workers_are_added():

@@ -12,6 +12,12 @@ LLAMA = {
     "num_key_value_heads": 2, "intermediate_size": 160, "tie_word_embeddings": False,
 }  # fmt: skip
 
+DEEPSEEK = {
+    "num_key_value_heads": 4, "q_lora_rank": 24, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 12,
+    "v_head_dim": 10, "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2,
+    "moe_intermediate_size": 20, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1,
+}  # fmt: skip
+
 
 def count(config: dict) -> int:
     import torch
@@ -32,6 +38,10 @@ def count(config: dict) -> int:
         {"num_key_value_heads": 4, "attention_bias": True, "mlp_bias": True},
         {"model_type": "qwen2"},
         {"model_type": "mistral", "head_dim": 16},
+        {"model_type": "qwen3", "head_dim": 32},
+        {"model_type": "deepseek_v2", **DEEPSEEK},
+        {"model_type": "deepseek_v2", **DEEPSEEK, "q_lora_rank": None, "first_k_dense_replace": 0},
+        {"model_type": "deepseek_v3", **DEEPSEEK, "n_shared_experts": 2, "first_k_dense_replace": 2},
     ],
 )
 def test_the_count_is_that_of_the_real_model(change):
@@ -62,6 +72,17 @@ def test_published_sizes_come_out_right():
     assert parameters(shape_of(llama_7b)) == 6_738_415_616
 
 
+def test_published_sizes_of_mixtures_come_out_right():
+    """DeepSeek-V2-Lite: 15.7 B weights (DeepSeek-AI, 2024, appendix B)."""
+    lite = {
+        "model_type": "deepseek_v2", "vocab_size": 102400, "hidden_size": 2048, "num_hidden_layers": 27,
+        "num_attention_heads": 16, "intermediate_size": 10944, "q_lora_rank": None, "kv_lora_rank": 512,
+        "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128, "n_routed_experts": 64,
+        "n_shared_experts": 2, "num_experts_per_tok": 6, "moe_intermediate_size": 1408, "first_k_dense_replace": 1,
+    }  # fmt: skip
+    assert parameters(shape_of(lite)) / 1e9 == pytest.approx(15.7, abs=0.05)
+
+
 def test_scratch_models_are_counted_from_their_name():
     from novelray.models.scratch import scratch_config
 
@@ -74,5 +95,7 @@ def test_scratch_models_are_counted_from_their_name():
 def test_a_config_that_is_no_such_model_is_refused_by_name():
     with pytest.raises(ModelError, match="hidden_size"):
         shape_of({"vocab_size": 3})
+    for kind in ({}, {"model_type": "qwen3_moe"}):
+        assert shape_of({**LLAMA, **kind}).experts is None
     with pytest.raises(ModelError, match="mixture of experts"):
         shape_of({**LLAMA, "n_routed_experts": 64})

@@ -18,6 +18,7 @@ BREAKING = {
     "lora-not-zero-3": ({"model": {"base": "some/base"}, "scaling": {"zero": 3}}, ["'lora'", "zero 3", "'main'"]),
     "offload-needs-zero": ({"train": FULL, "scaling": {"offload": "optimizer"}}, ["'optimizer'", "is 0"]),
     "scratch-needs-full-first": ({"train": {"method": "lora"}}, ["'scratch:nano'", "'lora'", "'main'"]),
+    "learning-rate-is-possible": ({"train": {**FULL, "learning_rate": 2}}, ["is 2 in stage 'main'", "1e-5", "1e-4"]),
     "scratch-trains-a-tokenizer": (
         {"model": {"base": "some/base"}, "shards": {"tokenizer": "train"}},
         ["'train'", "'some/base'"],

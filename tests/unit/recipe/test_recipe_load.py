@@ -144,8 +144,8 @@ def test_variables_come_from_the_environment_with_defaults(write, monkeypatch):
     recipe = load_recipe(write(text))
     assert recipe.storage.root == "s3://bucket/x"
     assert recipe.train.learning_rate == 1e-3
-    monkeypatch.setenv("NR_RATE", "0.5")
-    assert load_recipe(write(text)).train.learning_rate == 0.5
+    monkeypatch.setenv("NR_RATE", "0.05")
+    assert load_recipe(write(text)).train.learning_rate == 0.05
     monkeypatch.delenv("NR_ROOT")
     assert "${NR_ROOT}, which is not set" in refusal(write(text))
 
