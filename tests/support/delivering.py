@@ -19,6 +19,8 @@ FAMILIES = {
     "linear": {"max_position_embeddings": 512, "attention_bias": True, "rope_parameters": {
         "rope_type": "linear", "rope_theta": 10_000.0, "factor": 4.0}},
     "qwen2": {"tie_word_embeddings": True},
+    "qwen2-yarn": {"max_position_embeddings": 1024, "rope_parameters": {
+        "rope_type": "yarn", "rope_theta": 10_000.0, "factor": 4.0, "original_max_position_embeddings": 256}},
     "qwen3": {"head_dim": 16},
 }  # fmt: skip
 """Name → what differs from `families.tiny_folder`'s own."""
@@ -67,7 +69,7 @@ def shelf(folder: Path, family: str, tokenizer: Any, **changes: Any) -> Shelf:
     from novelray.models.source import digest_of_source
     from novelray.recipe.train import LoraSection
 
-    kind = family if family.startswith(("qwen", "deepseek")) else "llama"
+    kind = family.partition("-")[0] if family.startswith(("qwen", "deepseek")) else "llama"
     shape = {"vocab_size": 640, "hidden_size": 64, **FAMILIES.get(family, {}), **changes}  # more rows than tokens
     base = tiny_folder(kind, folder / "base", **shape)
     tokenizer.save_pretrained(base)

@@ -33,9 +33,11 @@ def check_architecture(config: Mapping[str, Any]) -> None:
         )
     if config.get("use_sliding_window") or "sliding_attention" in (config.get("layer_types") or ()):
         raise ModelError("The model attends within a sliding window, which is not written as GGUF here.", MERGED)
-    scaling = rope(config).get("rope_type", "default")
-    if scaling not in ("default", "linear", "yarn", "llama3"):
-        raise ModelError(f"llama.cpp has no position scaling {scaling!r} for {kind}.", MERGED)
+    found = rope(config)
+    if found["rope_type"] not in ("default", "linear", "yarn", "llama3"):
+        raise ModelError(f"llama.cpp has no position scaling {found['rope_type']!r} for {kind}.", MERGED)
+    if found["rope_type"] == "yarn" and (special := _special_yarn(found)):
+        raise ModelError(f"llama.cpp computes YaRN with its usual {special} only, for {kind}.", MERGED)
 
 
 def rope(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,6 +46,16 @@ def rope(config: Mapping[str, Any]) -> dict[str, Any]:
     found.setdefault("rope_type", found.pop("type", "default"))
     found.setdefault("rope_theta", config.get("rope_theta") or 10_000.0)
     return found
+
+
+def _special_yarn(found: Mapping[str, Any]) -> str:
+    """The settings of YaRN that are not the usual ones. A file could state some of them: llama.cpp does not read them
+    for these architectures (measured: logits differ by a fifth of their spread and more)."""
+    usual = {
+        "beta_fast": 32, "beta_slow": 1, "truncate": True, "mscale": None, "mscale_all_dim": None,
+        "attention_factor": 0.1 * math.log(found["factor"]) + 1.0,
+    }  # fmt: skip
+    return ", ".join(key for key, value in usual.items() if found.get(key) not in (None, value))
 
 
 def head_dim(config: Mapping[str, Any]) -> int:
@@ -79,8 +91,6 @@ def _describe_rope(writer: GGUFWriter, found: Mapping[str, Any]) -> None:
         writer.add_rope_scaling_type(RopeScalingType.YARN)
         writer.add_rope_scaling_factor(found["factor"])
         writer.add_rope_scaling_orig_ctx_len(found["original_max_position_embeddings"])
-        writer.add_rope_scaling_yarn_beta_fast(found.get("beta_fast") or 32.0)
-        writer.add_rope_scaling_yarn_beta_slow(found.get("beta_slow") or 1.0)
 
 
 def rope_factors(config: Mapping[str, Any]) -> np.ndarray | None:

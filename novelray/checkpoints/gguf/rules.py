@@ -61,7 +61,7 @@ WHOLE_WORDS = ("llama-bpe",)
 
 HARD = (
     "2024年3月15日，第１２３回。 She'd paid 1,234.56 for it—they're gone!\n\n  “他……走了？”「好」\r\n"
-    "\tif x == 10:  # 注\nIt’s  three   spaces, ÀÉÎ naïve 🙂🚣 ﬁn. don't DON'T\n\n\n"
+    "\tif x == 10:  # 注\nIt’s  three   spaces, ÀÉÎ naïve x\u0301y 🙂🚣 ﬁn. don't DON'T\n\n\n"
     "　　全角空格。A1b2C3 100000000 \u200b end  "
 )
 
@@ -107,8 +107,16 @@ def with_rule(spec: dict[str, Any], rule: str) -> Tokenizer:
 def probe() -> list[str]:
     """Paragraphs of the sample stories in Chinese and English, with the line ends behind them, and the hard cases."""
     samples = Path(novelray.__file__).parent / "samples"
-    stories = [path.read_bytes().decode("utf-8", "ignore") for path in sorted(samples.glob("*/*.txt"))]
+    stories = [text for path in sorted(samples.glob("*/*.txt")) if (text := _utf8(path))]
     return [HARD, *(part + "\n\n" for story in stories for part in story.split("\n\n")[::4])]
+
+
+def _utf8(path: Path) -> str | None:
+    """The text of a file in UTF-8; some of the samples are in other encodings, or damaged, on purpose."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _changed(own: list[int], other: list[int]) -> int:

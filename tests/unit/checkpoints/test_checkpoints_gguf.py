@@ -16,7 +16,10 @@ from novelray.shards.tokenizer import train_bpe
 
 gguf = pytest.importorskip("gguf", reason="pip install novelray[gguf]")
 
-CUTS = {"llama": "llama-bpe", "llama3": "smaug-bpe", "linear": "deepseek-llm", "qwen2": "qwen2", "qwen3": "qwen2"}
+CUTS = {
+    "llama": "llama-bpe", "llama3": "smaug-bpe", "linear": "deepseek-llm", "qwen2": "qwen2", "qwen2-yarn": "qwen2",
+    "qwen3": "qwen2",
+}  # fmt: skip
 PROSE = [
     TEXT,
     HARD,
@@ -125,6 +128,8 @@ def test_a_weight_that_f16_cannot_hold_is_named_with_formats_that_can(tmp_path):
         ({"model_type": "gemma"}, "architecture is 'gemma'"),
         ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "no position scaling 'dynamic'"),
         ({"use_sliding_window": True}, "sliding window"),
+        ({"rope_scaling": {"type": "yarn", "factor": 4.0, "attention_factor": 1.0}}, "its usual attention_factor only"),
+        ({"rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": 16}}, "its usual beta_fast only"),
     ],
 )
 def test_what_llama_cpp_would_compute_otherwise_is_refused_with_the_reason(change, says):
@@ -199,3 +204,20 @@ def test_llama_cpp_gives_the_ids_the_logits_and_the_text_that_transformers_gives
     wanted = model.generate(torch.tensor([prompt]), max_new_tokens=16, do_sample=False)[0, 20:].tolist()
     assert greedy[: len(wanted)] == wanted
     assert json.loads(json.dumps(run.metadata))["general.architecture"] == model.config.model_type
+
+
+@pytest.mark.slow
+def test_a_tokenizer_that_llama_cpp_has_no_rule_for_differs_there_in_just_the_tokens_that_were_told(
+    llama_cpp, tmp_path
+):
+    from novelray.checkpoints.gguf.rules import _changed, probe
+
+    made = shelf(tmp_path / "shelf", "llama", train_bpe(probe(), 3000), vocab_size=3000)
+    path, lines = write(made, made.full, tmp_path / "out", "f32")
+    _, tokenizer = ours(made.base)
+    run = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
+    own = [tokenizer(text)["input_ids"] for text in probe()]
+    theirs = [run.tokenize(text.encode(), add_bos=False, special=False) for text in probe()]
+    share = sum(map(_changed, own, theirs)) / sum(map(len, own))
+    assert 0 < share < 0.005
+    assert f"{share:.2%} of the tokens" in lines[0]
