@@ -139,6 +139,8 @@ def _in_place(target: Path) -> Iterator[Path]:
     try:
         yield scratch
         scratch.chmod(0o755)
+        for path in scratch.iterdir():
+            path.chmod(0o644)  # some libraries write for their user alone
         os.replace(scratch, target)  # an empty folder of that name is replaced too
     except Exception as error:
         if "No space left" in str(error) or "os error 28" in str(error):

@@ -184,7 +184,7 @@ def test_the_command_takes_a_name_of_the_registry_and_says_what_it_did(made, tmp
     assert main(["export", "tale@live", "--to", str(tmp_path / "out"), "--format", "merged", *where]) == 0
     said = capsys.readouterr()
     assert f"{version.id} as merged" in said.out
-    assert "files" in said.out
+    assert "model.safetensors" in said.out
     assert main(["export", "tale@dead", "--to", str(tmp_path / "other"), "--format", "merged", *where]) == 2
     assert "tale@live" in capsys.readouterr().err
     assert main(["export", "tale@live", "--to", str(tmp_path / "out"), "--format", "merged", *where]) == 2
