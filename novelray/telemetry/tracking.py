@@ -16,12 +16,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from novelray.telemetry.mirror import GRACE_S, WAITING
+from novelray.telemetry.mirror import WAITING
 
 Event = dict[str, Any]
 RETRY_S = 10.0
 TOGETHER_S = 1.0
 """Events of so long are sent together."""
+LINGER_S = 60.0
+"""Longest life after the input's end. The run waits less long, and then ends the process; this is for a killed run."""
 ENDS = ("done", "failed", "cancelled")
 """Kinds of events that end a run."""
 
@@ -37,7 +39,7 @@ class Tracker(Protocol):
 
 
 def main() -> None:
-    """Mirror until the input ends, then take at most `GRACE_S` to deliver the rest."""
+    """Mirror until the input ends, then deliver the rest."""
     say = _own_output()
     setting = json.loads(sys.stdin.readline() or "null")
     if setting is None:
@@ -45,7 +47,7 @@ def main() -> None:
     sender = Sender(lambda: tracker_of(setting), say)
     for line in sys.stdin:
         sender.add(json.loads(line))
-    sender.end(GRACE_S)
+    sender.end(LINGER_S)
     os._exit(0)  # not by way of what libraries have registered for the exit: it may wait for a server
 
 

@@ -263,6 +263,7 @@ def test_wandb_offline_writes_settings_and_losses_that_can_be_read_back(tmp_path
         tracker = Wandb(setting)
         tracker.send(part)
         tracker.close("done")
+        time.sleep(1.1)  # the folders of two attempts are named by the second
     files = sorted((tmp_path / "run").rglob("*.wandb"))
     assert {f.name for f in files} == {"run-model-1.wandb"}  # both attempts are one run
     records = [record for file in files for record in wandb_records(file)]
