@@ -87,6 +87,12 @@ class PreemptedError(NovelRayError):
     exit_code = EXIT_RETRY
 
 
+class NotPromotedError(NovelRayError):
+    """A trained model is worse than the recipe allows. It is registered, and the alias stays where it was."""
+
+    exit_code = EXIT_GAVE_UP
+
+
 def missing_package(package: str, extra: str) -> NovelRayError:
     """The error for an optional library that is not installed."""
     return NovelRayError(

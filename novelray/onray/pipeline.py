@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from novelray.errors import RecipeError
+from novelray.errors import NotPromotedError, RecipeError
 from novelray.models.source import check_context, digest_of_source, resolve
 from novelray.onray import session
 from novelray.plan import unusual_rates
@@ -316,14 +316,27 @@ def _evaluate(recipe: Recipe, trained: Trained, say: Say) -> Artifact:
 
 
 def register(recipe: Recipe, trained: Trained, evaluation: Artifact | None, say: Say) -> Version:
-    """The last stage's model as a version of the recipe's name, with the recipe's alias on it."""
+    """The last stage's model as a version of the recipe's name, with the recipe's alias on it.
+
+    Raises NotPromotedError, once it is registered, when it is worse than registry.promote allows.
+    """
+    from novelray.onray.gate import verdict_on
+
     registry, model = Registry(open_artifacts(recipe).store), trained.models[-1]
     about: dict[str, Any] = {"recipe": recipe.name, "base": recipe.model.base}
     if evaluation is not None:
         about |= {"evaluation": evaluation.id, "scores": evaluation.counts}
     if "tasks" in model.counts:
         about["tasks"] = model.counts["tasks"]
+    first, last = trained.jobs[0], trained.jobs[-1]
+    verdict = verdict_on(recipe, trained.jobs, last.old_shards or known_shards(last.artifacts, first.source), say)
     version = registry.register(recipe.model_name, model.id, model.manifest.digest(), about)
+    if not verdict.promoted:
+        raise NotPromotedError(
+            f"{version.id} is registered and not promoted; the alias {recipe.registry.alias} stays as it was. "
+            + " ".join(verdict.reasons),
+            "\n  ".join(verdict.hints),
+        )
     registry.alias(recipe.model_name, recipe.registry.alias, version.digest)
     say(f"registry: {version.id} is {recipe.model_name}@{recipe.registry.alias}")
     return version
