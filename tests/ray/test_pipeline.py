@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from novelray.cli.main import main
+from novelray.errors import NotPromotedError
 from novelray.onray import pipeline
 from novelray.recipe import load_recipe
 from novelray.registry import Registry
@@ -167,6 +168,18 @@ def test_an_adapter_on_the_trained_model_lowers_the_held_out_perplexity_and_name
     assert adapter.read_json("base.json")["source"] == f"artifact:{base.id}"
     _, again = tale("evaluate")
     assert said(again, "evaluate") == said(again, "nothing changed, using evaluation-")
+
+
+def test_a_model_that_forgets_more_than_allowed_is_registered_and_not_promoted(tale):
+    spoilt = {"name": "spoilt", "method": "full", "books": ["秋渚图"], "learning_rate": 0.05, "max_steps": 4}
+    changes = ("model.base=tale@latest", "shards.tokenizer=base", f"train.stages=[{json.dumps(spoilt)}]")
+    registry = Registry(tale.artifacts().store)
+    known = len(registry.versions("tale"))
+    with pytest.raises(NotPromotedError, match=r"old rows rose from .* Distribution shift") as caught:
+        tale("train", *changes, "registry.promote.old_rise=0.1")
+    assert "replay" in caught.value.hint
+    assert len(registry.versions("tale")) == known + 1
+    assert registry.resolve("tale@latest").digest == tale.version.digest, "what is served stays as it was"
 
 
 def test_the_chain_leads_from_the_registered_version_back_to_the_books(tale, capsys):

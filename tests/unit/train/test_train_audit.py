@@ -159,6 +159,7 @@ def test_the_journal_says_how_many_old_rows_there_are(trained):
     assert (start["rows"], start["old_rows"]) == (len(rows) - order.old_rows, order.old_rows)
 
 
+@pytest.mark.slow
 def test_a_run_with_a_curriculum_and_replay_resumes_bit_for_bit_on_the_rows_that_were_left(trained, monkeypatch):
     job, steps = trained
     again = training.variant(job, "crashed")

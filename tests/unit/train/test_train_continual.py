@@ -81,6 +81,7 @@ def test_the_fisher_information_is_the_sum_of_the_squared_gradients_of_rows(tied
         torch.testing.assert_close(sums[name], expected[name])
 
 
+@pytest.mark.slow
 def test_the_fisher_information_tells_how_much_the_loss_rises():
     """Its own definition: where the data are the model's, the loss rises by half of F times the squared change."""
     model = tiny_model(num_hidden_layers=1).eval()

@@ -53,7 +53,7 @@ def test_every_batch_has_the_shares_to_within_a_row():
 
 
 @given(shares, shares, st.integers(7, 60), st.integers(8, 30), st.integers(0, 9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_row_of_a_band_comes_again_only_when_all_of_its_band_have_come(first, last, rows, global_batch, seed):
     bands = len(first)
     last = (last + [1] * bands)[:bands]

@@ -76,6 +76,7 @@ def test_the_column_file_gives_back_the_very_same_numbers():
         read_difficulty(b"torn")
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_row_does_not_depend_on_how_many_workers_measure(job):
     whole = on_cluster.loss_task(job, 0, 1, gpu=False)
     parts = [on_cluster.loss_task(job, part, 3, gpu=False) for part in range(3)]

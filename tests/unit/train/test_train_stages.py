@@ -68,8 +68,8 @@ def stages(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         real = setup.build_model
 
-        def build_model(job, bf16):
-            model = real(job, bf16)
+        def build_model(job, *rest):
+            model = real(job, *rest)
             began[job.stage.name] = {k: v.clone() for k, v in model.state_dict().items()}
             return model
 
