@@ -2,6 +2,9 @@
 
 import json
 import multiprocessing
+import os
+import shutil
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +18,8 @@ STEPS = 150
 
 def scenario(job, report):
     """A cluster of two nodes with a CPU each, and a run over both. What happened is written to `report`."""
+    # In a folder of its own (a short one: sockets lie in it), so that no other test takes this cluster for its own.
+    os.environ["RAY_TMPDIR"] = own = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     import ray
     from ray._raylet import GcsClient
     from ray.cluster_utils import Cluster
@@ -22,7 +27,7 @@ def scenario(job, report):
     from novelray.checkpoints.commit import latest
     from novelray.onray.train import train
 
-    cluster = Cluster(initialize_head=True, connect=False, head_node_args={"num_cpus": 1})
+    cluster = Cluster(initialize_head=True, connect=False, head_node_args={"num_cpus": 1, "include_dashboard": False})
     second = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, logging_level="error", log_to_driver=False)
     lines, seen = [], {}
@@ -46,6 +51,7 @@ def scenario(job, report):
     report.write_text(json.dumps({"lines": lines, **seen}), "utf-8")
     ray.shutdown()
     cluster.shutdown()
+    shutil.rmtree(own, ignore_errors=True)
 
 
 def until(condition, timeout_s=400):
