@@ -16,8 +16,8 @@ class EwcSection(Section):
 
     strength: Annotated[float, Field(gt=0)] = 10.0
     """Weight of the penalty: strength / 2 × the sum over the weights of their Fisher information × their squared
-    change, in nats per token. At 1 it is about the rise of the loss per old token; the default forgot least at a cost
-    on the new rows below one percent when it was measured (benchmarks/continual.py)."""
+    change, in nats per token. At 1 it is about the rise of the loss per old token; more holds more and
+    learns less (measured in docs/results.md)."""
 
     rows: PositiveInt = 256
     """Old rows on which the Fisher information is measured."""
