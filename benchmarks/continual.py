@@ -22,6 +22,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from alone import one_worker
+
 PIECE = 3000
 HELD_OUT = 10
 
@@ -29,10 +31,7 @@ HELD_OUT = 10
 def main() -> None:
     """Train, measure and print."""
     options = arguments()
-    os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", DS_ACCELERATOR="cpu", DS_LOG_LEVEL="error")
-    import torch
-
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    one_worker()
     with tempfile.TemporaryDirectory(prefix="novelray-bench-") as folder:
         old, new = corpora(Path(folder), options)
         base = first_job(old, options)
@@ -177,26 +176,18 @@ def timed(job, name: str) -> dict[str, float]:
 
 def perplexities(job, old, new) -> dict[str, float]:
     """Perplexity per token of the model that a job made, on the held-out rows of both."""
-    import math
-
-    import numpy as np
     import torch
 
+    from novelray.evaluate.metrics import perplexity
+    from novelray.evaluate.score import held_out_loss
     from novelray.models.load import load_model
     from novelray.shards.rows import open_rows
-    from novelray.train.loop import on_device
-    from novelray.train.objective import NextTokenLoss
 
-    model = NextTokenLoss(load_model(f"artifact:{job.plan.id}", job.artifacts, torch.float32)).eval()
+    model = load_model(f"artifact:{job.plan.id}", job.artifacts, torch.float32)
     found = {}
     for name, artifact in (("old", old), ("new", new)):
         rows = open_rows(artifact.local(), "heldout")
-        with torch.no_grad():
-            summed = sum(
-                float(model(*on_device(rows, np.arange(start, min(start + 8, len(rows))), "cpu")))
-                for start in range(0, len(rows), 8)
-            )
-        found[name] = round(math.exp(summed / int(rows.trained.sum())), 3)
+        found[name] = round(perplexity(*held_out_loss(model, rows, len(rows))), 3)
     return found
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import statistics
 import sys
@@ -25,6 +24,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from alone import one_worker
 
 HERE = Path(__file__).parent
 NEIGHBOUR, TARGET = "zh/西游记.txt", "zh/红楼梦.txt"
@@ -196,15 +197,6 @@ def report(results: dict[str, list[tuple[float, float]]]) -> None:
     print(json.dumps(figures))
 
 
-def begin() -> None:
-    """One process group for DeepSpeed."""
-    os.environ.update(DS_ACCELERATOR="cpu", DS_LOG_LEVEL="error", RANK="0", LOCAL_RANK="0", WORLD_SIZE="1",
-                      MASTER_ADDR="127.0.0.1")  # fmt: skip
-    import torch
-
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
-
-
 if __name__ == "__main__":
-    begin()
+    one_worker()
     main()

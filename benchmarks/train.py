@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from alone import one_worker
+
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "268435456",
 }  # fmt: skip
@@ -158,11 +160,7 @@ def begin() -> None:
     """Start again with the allocator's settings, which glibc reads at start; then one process group for DeepSpeed."""
     if any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
-    os.environ.update(DS_ACCELERATOR="cpu", DS_LOG_LEVEL="error", RANK="0", LOCAL_RANK="0", WORLD_SIZE="1",
-                      MASTER_ADDR="127.0.0.1")  # fmt: skip
-    import torch
-
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    one_worker()
 
 
 if __name__ == "__main__":

@@ -113,6 +113,17 @@ def _check_adapter(folder: Path, form: Form) -> None:
         )
 
 
+def _check_unchanged(adapter: Path) -> None:
+    """Raise ModelError when an adapter was trained on other positions or attention than its base has by itself."""
+    changes = json.loads((adapter / BASE_FILE).read_text("utf-8")).get("changes", {})
+    changed = [name for name, value in changes.items() if value and value != {"type": "full"}]
+    if changed:
+        raise ModelError(
+            f"The adapter belongs to its base with another model.{' and model.'.join(changed)}, which PEFT cannot say.",
+            "Use --format merged: config.json says it there.",
+        )
+
+
 def _check_room(wanted: Delivery, bottom: Path, config: dict[str, Any]) -> None:
     """Raise DiskFullError before an hour of work, and not after."""
     stored = sum(path.stat().st_size for path in bottom.glob("*.safetensors"))
@@ -140,8 +151,8 @@ def _in_place(target: Path) -> Iterator[Path]:
     try:
         yield scratch
         scratch.chmod(0o755)
-        for path in scratch.iterdir():
-            path.chmod(0o644)  # some libraries write for their user alone
+        for path in scratch.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # some libraries write for their user alone
         os.replace(scratch, target)  # an empty folder of that name is replaced too
     except Exception as error:
         if "No space left" in str(error) or "os error 28" in str(error):
@@ -187,6 +198,7 @@ def _adapter(artifacts: Artifacts, wanted: Delivery, config: dict[str, Any], scr
     name, revision = base_name(folder, artifacts)
     tokenizer = load_tokenizer(folder)
     before = reading_of(_load(artifacts, wanted, config), tokenizer)
+    _check_unchanged(folder)
     shutil.copytree(folder, scratch, dirs_exist_ok=True, ignore=shutil.ignore_patterns(BASE_FILE))
     peft = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     stated = {**peft, "base_model_name_or_path": name, "revision": revision}
@@ -204,6 +216,7 @@ def _gguf(artifacts: Artifacts, wanted: Delivery, config: dict[str, Any], scratc
     tokenizer = load_tokenizer(artifacts.get(wanted.model).local())
     model: Any = _load(artifacts, wanted, config)
     before, settings, shape = reading_of(model, tokenizer), model.config, model.config.to_dict()
+    check_architecture(shape)  # as an adapter has it: it may have changed what its base is
     path = scratch / f"{wanted.name.replace('@', '-')}-{dtype}.gguf"
     weights = model.state_dict()
     words = write_gguf(path, weights, shape, tokenizer, dtype, wanted.name)

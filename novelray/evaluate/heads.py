@@ -10,13 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from novelray.evaluate.score import ROWS_AT_ONCE
 from novelray.models.confusion import accuracy, confusion, macro_f1
 from novelray.models.heads import Head, classify, document_means
 from novelray.shards.encode import Encoder
 from novelray.shards.labels import Labels, label_of_each
 from novelray.shards.rows import Rows
-
-ROWS_AT_ONCE = 4
 
 
 def head_scores(

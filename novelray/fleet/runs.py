@@ -19,7 +19,8 @@ from novelray.fleet.lineage import store_of
 from novelray.fleet.show import print_json
 from novelray.telemetry.runs import Run, all_runs
 
-COLOURS = {"done": "green", "running": "cyan", "stopped": "yellow", "cancelled": "yellow", "failed": "red"}
+COLOURS = {"done": "green", "running": "cyan", "stopped": "yellow", "cancelled": "yellow", "preempted": "yellow",
+           "failed": "red"}  # fmt: skip
 RIGHT = ("steps", "held-out", "perplexity", "tokens/s", "MFU", "memory")
 
 

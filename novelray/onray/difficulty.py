@@ -124,20 +124,12 @@ def _losses(job: Job) -> np.ndarray:
 
 def loss_task(job: Job, part: int, parts: int, gpu: bool) -> np.ndarray:
     """The losses of one of so many parts of the rows, in order."""
-    import torch
-
-    from novelray.models.load import load_model
-    from novelray.shards.tokenizer import load_tokenizer
     from novelray.train.difficulty import row_losses
     from novelray.train.job import Place
-    from novelray.train.setup import folder_of, wants_bf16
+    from novelray.train.setup import load_source, wants_bf16
 
     device = "cuda" if gpu else "cpu"
-    dtype = torch.bfloat16 if wants_bf16(job.stage, Place(device=device)) else torch.float32
-    model: Any = load_model(
-        job.source, job.artifacts, dtype, tokenizer=load_tokenizer(folder_of(job.tokenizer, job)),
-        context=job.position_limit, seed=job.seed, trust_remote_code=job.model.trust_remote_code,
-    )  # fmt: skip
+    model: Any = load_source(job, wants_bf16(job.stage, Place(device=device)))
     rows = _training_rows(job)
     rows.check_vocabulary(model.config.vocab_size)
     mine = np.array_split(np.arange(len(rows)), parts)[part]

@@ -70,30 +70,22 @@ def openings_of(
 
 
 def _score(recipe: Recipe, job: Job, source: str, openings: list[tuple[str, str]], gpu: bool) -> dict[str, Any]:
-    import torch
-
     from novelray.evaluate.heads import head_scores
     from novelray.evaluate.score import score
     from novelray.models.heads import heads_of
-    from novelray.models.load import load_model
-    from novelray.models.longtext import Changes
     from novelray.shards.chapters import open_chapters
     from novelray.shards.encode import Encoder
     from novelray.shards.rows import open_rows
     from novelray.shards.tokenizer import load_tokenizer
-    from novelray.train.setup import folder_of
+    from novelray.train.setup import folder_of, load_source
 
     tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
-    dtype = torch.bfloat16 if gpu else torch.float32
-    model = load_model(
-        source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
-        trust_remote_code=job.model.trust_remote_code, changes=Changes(job.model.rope, job.model.attention),
-    )  # fmt: skip
     shards = job.artifacts.get(job.shards).local()
     rows = open_rows(shards, "heldout")
     if rows is None:
         raise NovelRayError(f"{job.shards} has no held-out rows.", "Raise corpus.heldout.share above 0.")
-    moved: Any = model.eval().to("cuda" if gpu else "cpu")  # type: ignore[arg-type]
+    model: Any = load_source(job, gpu, source).eval()
+    moved = model.to("cuda" if gpu else "cpu")
     ids, prompts = zip(*openings, strict=True)
     scores = score(moved, tokenizer, rows, prompts, recipe.evaluate, recipe.seed)
     return scores | head_scores(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +29,9 @@ def verdict_on(recipe: Recipe, jobs: Sequence[Job], known: Sequence[str], say: C
         for name, shards in (("heldout", (last.shards,)), ("old", tuple(known)))
     }
     for name, change in changes.items():
-        if change is not None:
+        if change is None:
+            say(f"promote: there are no {name} rows to measure on")
+        else:
             say(f"promote: perplexity on {name} rows {change.before:.4g} → {change.after:.4g} ({change.rise:+.1%})")
     losses = [e["loss"] for e in read_journal(last.artifacts.store, last.run) if e["kind"] == "train"]
     return judge(section, changes["heldout"], changes["old"], losses)
@@ -51,21 +52,13 @@ def _change(recipe: Recipe, job: Job, first: str, shards: tuple[str, ...]) -> Ch
 
 
 def _perplexity(recipe: Recipe, job: Job, source: str, shards: list[str], gpu: bool) -> float:
-    import torch
-
+    from novelray.evaluate.metrics import perplexity
     from novelray.evaluate.score import held_out_loss
-    from novelray.models.load import load_model
-    from novelray.models.longtext import Changes
     from novelray.shards.rows import open_rows
-    from novelray.shards.tokenizer import load_tokenizer
-    from novelray.train.setup import folder_of
+    from novelray.train.setup import load_source
 
-    model: Any = load_model(
-        source, job.artifacts, torch.bfloat16 if gpu else torch.float32,
-        tokenizer=load_tokenizer(folder_of(job.tokenizer, job)), context=job.position_limit, seed=job.seed,
-        trust_remote_code=job.model.trust_remote_code, changes=Changes(job.model.rope, job.model.attention),
-    ).eval()  # fmt: skip
+    model: Any = load_source(job, gpu, source).eval()
     model = model.to("cuda" if gpu else "cpu")
     splits = [open_rows(job.artifacts.get(name).local(), "heldout") for name in shards]
     found = [held_out_loss(model, rows, recipe.evaluate.rows) for rows in splits if rows is not None]
-    return math.exp(min(50.0, sum(loss for loss, _ in found) / max(1, sum(tokens for _, tokens in found))))
+    return perplexity(sum(loss for loss, _ in found), sum(tokens for _, tokens in found))

@@ -267,7 +267,7 @@ def origin_of(recipe: Recipe, earlier: tuple[Job, ...]) -> Origin:
     """Which recipe a run comes from, and what of it decides what is made."""
     identity = {k: v for k, v in recipe.identity().items() if k in ("seed", "corpus", "shards", "model", "train")}
     ids = tuple(job.plan.id for job in earlier)
-    return Origin(recipe.name, identity, ids, recipe.train.on_change == "restart")
+    return Origin(identity, ids, recipe.train.on_change == "restart")
 
 
 @contextlib.contextmanager

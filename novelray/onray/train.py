@@ -294,8 +294,14 @@ def _worker(config: dict[str, Any]) -> None:
 
 
 def _preempted() -> bool:
-    """Whether a node with a worker of this run is about to go. Every rank has to ask at the same steps."""
-    return ray.train.get_preemption_info() is not None
+    """Whether a node with a worker of this run is about to go, as far as this worker was told.
+
+    The public `ray.train.get_preemption_info` is a barrier: every step would wait for all workers, only to agree on
+    what the loop adds up over them anyway.
+    """
+    from ray.train.v2._internal.execution.context import get_train_context
+
+    return get_train_context().preemption_context.preemption_info is not None
 
 
 def _process_start() -> float:

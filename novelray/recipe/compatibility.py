@@ -61,6 +61,14 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: s.continual.ewc is not None and r.scaling.zero == 3,
     ),
     Rule(
+        "ewc-not-on-few-bits",
+        ("train.continual.ewc", "train.method"),
+        "train.continual.ewc does not go with train.method 'qlora' in stage {s.name!r}: the Fisher information needs "
+        "gradients of the base's weights, and those of {s.bits} bits have none.",
+        "Set train.method to lora, or use train.continual.replay.",
+        lambda r, s: s.continual.ewc is not None and s.method == "qlora",
+    ),
+    Rule(
         "ewc-needs-something-known",
         ("train.continual.ewc", "model.base"),
         "The first stage ({s.name!r}) has train.continual.ewc on {r.model.base!r}, whose weights are random: there is "

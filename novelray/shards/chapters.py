@@ -39,6 +39,6 @@ def read_chapters(data: bytes) -> pa.Table:
 
 
 def open_chapters(folder: Path) -> pa.Table:
-    """The table of a shards artifact's local folder; empty for one that was made before there was such a table."""
+    """The table of a shards artifact's local folder; empty where there is none."""
     path = folder / CHAPTERS_FILE
     return read_chapters(path.read_bytes()) if path.is_file() else SCHEMA.empty_table()

@@ -21,6 +21,8 @@ from typing import Any
 
 WAITING = 10_000
 """Events that wait for a tracker that does not take them."""
+ENDS = ("done", "failed", "cancelled", "preempted")
+"""Kinds of events that end an attempt at a run."""
 GRACE_S = 5.0
 """Longest wait for trackers at the end of a run."""
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from novelray.storage import Store
 from novelray.telemetry.journal import Event, read_journal
+from novelray.telemetry.mirror import ENDS
 
 LATELY = 20
 """Steps over which speed is taken: the median of the last ones."""
 SILENT_S = 600.0
 """A run that has written nothing for so long, and has not ended, is taken to have stopped."""
-ENDS = ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Run:
 
     id: str
     state: str
-    """done, failed, cancelled, running, or stopped: without an end, and silent."""
+    """done, failed, cancelled, preempted, running, or stopped: without an end, and silent."""
     name: str = ""
     model: str = ""
     stage: str = ""

@@ -14,7 +14,7 @@ from novelray.telemetry.trackers import Event, figures_of
 
 TAG = "novelray.run"
 METRICS, PARAMETERS, LONGEST = 1000, 100, 500  # the most that MLflow takes at once, and characters of a parameter
-STATUS = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
+STATUS = {"done": "FINISHED", "failed": "FAILED", "cancelled": "KILLED", "preempted": "KILLED"}
 
 # Read by the library when it is imported. It would wait for minutes by itself; we try again ourselves.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

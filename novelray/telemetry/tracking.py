@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from novelray.telemetry.mirror import WAITING
+from novelray.telemetry.mirror import ENDS, WAITING
 
 Event = dict[str, Any]
 RETRY_S = 10.0
@@ -24,8 +24,6 @@ TOGETHER_S = 1.0
 """Events of so long are sent together."""
 LINGER_S = 60.0
 """Longest life after the input's end. The run waits less long, and then ends the process; this is for a killed run."""
-ENDS = ("done", "failed", "cancelled")
-"""Kinds of events that end a run."""
 
 
 class Tracker(Protocol):

@@ -64,7 +64,7 @@ def penalty_of(job: Job, place: Place, model: PreTrainedModel) -> Penalty | None
         return None
     moved: Any = model
     fisher = fisher_of(job, place, moved.to(place.device))
-    changes = _adapter_changes(model) if job.stage.method == "lora" else _weight_changes(model)
+    changes = _adapter_changes(model) if job.stage.adapts else _weight_changes(model)
     mine = share_of({name: weight for name, (weight, _) in changes.items()}, place.rank, place.world)
     held = [
         Held(changes[name][1](), value.to(place.device))

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 FISHER_VERSION = 1
 FILE_BYTES = 2 << 30
-CHUNK = 2048
 
 
 def fisher_plan(stage: StageSection, source: str, old: Sequence[str], seed: int) -> Plan | None:
@@ -134,7 +133,7 @@ def drawn_loss(
     """
     import torch
 
-    from novelray.train.objective import summed_loss
+    from novelray.train.objective import CHUNK, summed_loss
 
     parts: Any = model
     decoder, head = parts.get_decoder(), parts.get_output_embeddings()

@@ -33,7 +33,7 @@ class Groups:
 
     @classmethod
     def of(cls, shards: Artifact) -> Groups:
-        """The groups of a shards artifact; none where its chapters are not told, as in those made long ago."""
+        """The groups of a shards artifact; none where its chapters are not told."""
         told = CHAPTERS_FILE in shards.manifest.files
         return cls(read_chapters(shards.read(CHAPTERS_FILE))) if told else cls.none()
 

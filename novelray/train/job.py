@@ -60,7 +60,7 @@ class Place:
     device: str = "cpu"
     attempt: str = "local"
     marks: dict[str, float] = field(default_factory=dict)  # when the worker got where, seconds since 1970
-    preempted: Callable[[], bool] = lambda: False  # has the platform said that it takes a machine of this run back?
+    preempted: Callable[[], bool] = lambda: False  # does the platform take a machine of the run back?
 
     @property
     def cuda(self) -> bool:

@@ -55,7 +55,7 @@ class Progress:
         state = ready.resumed.state
         best = state["best_loss"]
         return cls(ready.start, math.inf if best is None else best, state["bad_validations"], committed=ready.start,
-                   tokens=state.get("tokens", 0))  # fmt: skip
+                   tokens=state["tokens"])  # fmt: skip
 
 
 class Loop:

@@ -64,12 +64,13 @@ def prepare(job: Job, place: Place, say: Callable[[str], None]) -> Ready:
     model = build_model(job, bf16, place.device)
     for split in filter(None, (rows, heldout)):
         split.check_vocabulary(model.config.vocab_size)
-    penalty = penalty_of(job, place, model)  # before a commit's weights: it is measured from where the stage starts
     commit = newest_commit(job, place, say)
     initial: Tensors = {}
     if job.stage.starts_from_principal_parts:
         initial = initial_of(commit) if commit else principal_parts(model, job.seed)
         take_out(model, initial)
+    # Measured from where the stage starts: after what adapters begin as, before heads and a commit's weights.
+    penalty = penalty_of(job, place, model)
     tasks = tasks_of(job, model, rows, heldout, place.device)
     if commit is not None:
         load_weights(commit, model)
@@ -131,12 +132,13 @@ def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
     return train_above(model, job.stage.freeze_layers)
 
 
-def load_source(job: Job, bf16: bool) -> PreTrainedModel:
-    """What the stage starts from, as it is stored, in the precision of the run."""
+def load_source(job: Job, bf16: bool, source: str | None = None) -> PreTrainedModel:
+    """What the stage starts from, or another source, as it is stored, with the recipe's changes to positions and
+    attention."""
     tokenizer = load_tokenizer(folder_of(job.tokenizer, job))
     dtype = torch.bfloat16 if bf16 else torch.float32
     return load_model(
-        job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
+        source or job.source, job.artifacts, dtype, tokenizer=tokenizer, context=job.position_limit, seed=job.seed,
         trust_remote_code=job.model.trust_remote_code, changes=Changes(job.model.rope, job.model.attention),
     )  # fmt: skip
 

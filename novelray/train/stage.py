@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from novelray.checkpoints.commit import Commit, best
 from novelray.checkpoints.export import WEIGHT, adapted_modules, export_adapter, export_full
-from novelray.errors import CancelledError, DamagedError
+from novelray.errors import CancelledError, DamagedError, PreemptedError
 from novelray.models.adapters import adapter_config
 from novelray.models.heads import Head, attached, heads_of, is_head, write_heads
 from novelray.models.load import BASE_FILE
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] = lambda metrics: None) -> None:
     """Train, commit, export. Every rank calls it; rank 0 writes the journal and the model artifact.
 
-    Raises CancelledError when the run was cancelled (its state is committed), and other NovelRayErrors for people.
+    Raises CancelledError or PreemptedError when the run was asked to stop (its state is committed), and other
+    NovelRayErrors for people.
     """
     check_trackers(job.telemetry)
     journal = _journal(job, place) if place.rank == 0 else None
@@ -48,9 +49,9 @@ def run_stage(job: Job, place: Place, report: Callable[[dict[str, Any]], None] =
             export(job, ready.engine.module.model, ready.bf16, note)
         if journal:
             journal.log("done", stage=job.stage.name)
-    except CancelledError:
+    except (CancelledError, PreemptedError) as error:
         if journal:
-            journal.log("cancelled", stage=job.stage.name)
+            journal.log("cancelled" if isinstance(error, CancelledError) else "preempted", stage=job.stage.name)
         raise
     except BaseException as error:
         told = out_of_memory(error, job, place) if isinstance(error, RuntimeError | MemoryError) else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from novelray.checkpoints.commit import commits
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run comes from. `identity`: what counts of the recipe. `earlier`: ids of the runs of its first stages.
+    """Where a run comes from, besides the recipe's name, which the job has. `identity`: what counts of the recipe.
+    `earlier`: ids of the runs of its first stages.
 
     `restart`: begin a run of a changed recipe all the same.
     """
 
-    recipe: str
     identity: dict[str, Any]
     earlier: tuple[str, ...] = ()
     restart: bool = False
@@ -58,9 +58,10 @@ def begin(job: Job) -> None:
         for record in list(_in_the_way(job)):
             if not job.origin.restart:
                 raise _refusal(job, record)
-            _write(job, _path(job, record.run), {**record.__dict__, "aside": True})
+            _write(job, _path(job, record.run), replace(record, aside=True))
     runs = [*job.origin.earlier, job.plan.id]
-    _write(job, mine, _Record(job.plan.id, job.stage.name, runs, job.plan.inputs, job.origin.identity).__dict__)
+    record = _Record(job.plan.id, job.stage.name, runs, job.plan.inputs, job.origin.identity)
+    _write(job, mine, record)
 
 
 def finish(job: Job) -> None:
@@ -93,20 +94,19 @@ def _refusal(job: Job, record: _Record) -> RecipeError:
         if record.inputs.get(role) != value
     ]
     return RecipeError(
-        f"Recipe {job.origin.recipe!r} has an unfinished run of stage {record.stage!r}, committed up to step "
+        f"Recipe {job.name!r} has an unfinished run of stage {record.stage!r}, committed up to step "
         f"{_step(job, record)}, and has changed since:\n" + "\n".join(f"  - {line}" for line in lines),
         "Put the old values back to go on with that run, or begin a new one from the start with --fresh "
         "(train.on_change: restart in the recipe). The unfinished run is kept either way.",
     )
 
 
-def _write(job: Job, path: str, record: dict[str, Any]) -> None:
-    job.artifacts.store.write(path, json.dumps(record, ensure_ascii=False, indent=2).encode())
+def _write(job: Job, path: str, record: _Record) -> None:
+    job.artifacts.store.write(path, json.dumps(asdict(record), ensure_ascii=False, indent=2).encode())
 
 
 def _folder(job: Job) -> str:
-    assert job.origin is not None
-    return f"recipes/{job.origin.recipe}/unfinished"
+    return f"recipes/{job.name}/unfinished"
 
 
 def _path(job: Job, run: str) -> str:

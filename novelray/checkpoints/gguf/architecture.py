@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from novelray.errors import ModelError
+from novelray.models.pattern import RECORD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,8 @@ def check_architecture(config: Mapping[str, Any]) -> None:
         )
     if config.get("use_sliding_window") or "sliding_attention" in (config.get("layer_types") or ()):
         raise ModelError("The model attends within a sliding window, which is not written as GGUF here.", MERGED)
+    if config.get(RECORD):
+        raise ModelError("The model has sparse attention, and llama.cpp would compute full attention.", MERGED)
     found = rope(config)
     if found["rope_type"] not in ("default", "linear", "yarn", "llama3"):
         raise ModelError(f"llama.cpp has no position scaling {found['rope_type']!r} for {kind}.", MERGED)

@@ -126,6 +126,33 @@ def test_what_does_not_go_together_is_said_before_anything_is_loaded(
     assert left_in(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"rope": {"type": "linear", "factor": 2.0}, "attention": {"type": "full"}}, "model.rope,"),
+        ({"rope": None, "attention": {"type": "sparse", "block": 16}}, "model.attention,"),
+    ],
+)
+def test_an_adapter_on_other_positions_or_attention_does_not_go_out_alone(made, tmp_path, changes, named):
+    adapter = tmp_path / "adapter"
+    shutil.copytree(made.artifacts.get(made.lora.id).local(), adapter)
+    record = json.loads((adapter / BASE_FILE).read_text("utf-8"))
+    (adapter / BASE_FILE).write_text(json.dumps({**record, "changes": changes}), "utf-8")
+    with pytest.raises(ModelError, match=named) as caught:
+        send(made, keep(made.artifacts, adapter, named), "adapter", tmp_path / "out")
+    assert "merged" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_within_what_goes_out_can_be_entered(tmp_path):
+    """As the heads of a model are, beside its weights."""
+    with delivery._in_place(tmp_path / "out") as scratch:
+        (scratch / "heads").mkdir()
+        (scratch / "heads" / "heads.json").write_text("{}")
+    assert (tmp_path / "out" / "heads").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "out" / "heads" / "heads.json").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_kind_of_adapter_that_changes_no_weights_goes_out_alone(made, tmp_path):
     adapter = Path(shutil.copytree(made.lora.local(), tmp_path / "adapter"))
     (adapter / "adapter_config.json").write_text(json.dumps({"peft_type": "PREFIX_TUNING"}))

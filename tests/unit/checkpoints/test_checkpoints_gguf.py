@@ -128,6 +128,7 @@ def test_a_weight_that_f16_cannot_hold_is_named_with_formats_that_can(tmp_path):
         ({"model_type": "gemma"}, "architecture is 'gemma'"),
         ({"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}}, "no position scaling 'dynamic'"),
         ({"use_sliding_window": True}, "sliding window"),
+        ({"novelray_attention": {"type": "sparse"}}, "sparse attention"),
         ({"rope_scaling": {"type": "yarn", "factor": 4.0, "attention_factor": 1.0}}, "its usual attention_factor only"),
         ({"rope_scaling": {"type": "yarn", "factor": 4.0, "beta_fast": 16}}, "its usual beta_fast only"),
     ],

@@ -20,6 +20,10 @@ BREAKING = {
         {"model": {"base": "some/base"}, "train": {**FULL, "continual": {"ewc": {}}}, "scaling": {"zero": 3}},
         ["zero 3", "'main'"],
     ),
+    "ewc-not-on-few-bits": (
+        {"model": {"base": "some/base"}, "train": {"method": "qlora", "continual": {"ewc": {}}}},
+        ["'qlora'", "'main'", "4 bits"],
+    ),
     "ewc-needs-something-known": ({"train": {**FULL, "continual": {"ewc": {}}}}, ["'scratch:nano'", "'main'"]),
     "offload-needs-zero": ({"train": FULL, "scaling": {"offload": "optimizer"}}, ["'optimizer'", "is 0"]),
     "scratch-needs-full-first": ({"train": {"method": "lora"}}, ["'scratch:nano'", "'lora'", "'main'"]),

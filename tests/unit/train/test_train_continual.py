@@ -11,6 +11,7 @@ from support import families, training
 
 from novelray.recipe.continual import ContinualSection
 from novelray.recipe.scaling import ScalingSection
+from novelray.recipe.train import LoraSection
 from novelray.shards.rows import open_rows
 from novelray.storage import Artifacts, Store
 from novelray.telemetry.journal import read_journal
@@ -203,6 +204,16 @@ def test_a_held_stage_moves_less_and_its_journal_tells_the_penalty_beside_the_lo
         return sum((fisher[n].float() * (w - start[n]).square()).sum() for n, w in training.weights(job).items())
 
     assert estimate(runs["held"]) < 0.5 * estimate(runs["plain"])
+
+
+def test_an_adapter_that_begins_as_a_part_of_its_base_costs_nothing_at_the_start(base):
+    """PiSSA's A and B are no change yet: the stage begins at w0, whatever it began as."""
+    lora = LoraSection(init="pissa", rank=4)
+    job = held(base, "pissa", method="lora", lora=lora, max_steps=3)
+    training.run_here(job)
+    costs = [e["ewc"] for e in read_journal(job.artifacts.store, job.run) if e["kind"] == "train"]
+    assert costs[0] == pytest.approx(0.0, abs=1e-6)
+    assert costs[-1] > 0
 
 
 def test_the_fisher_information_is_an_artifact_that_is_measured_once(runs):

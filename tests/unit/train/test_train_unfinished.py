@@ -110,7 +110,7 @@ def test_a_run_whose_model_is_there_is_finished_even_when_nobody_noted_it(jobs):
 def test_another_recipe_is_in_nobodys_way(jobs):
     begun(jobs(), 120)
     other = jobs(recipe_of(epochs=2))
-    begin(replace(other, origin=replace(other.origin, recipe="song")))
+    begin(replace(other, name="song"))
 
 
 def test_a_changed_book_is_told_although_no_key_changed(jobs):
