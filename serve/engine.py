@@ -21,9 +21,11 @@ def load_engine(settings: ReplicaSettings) -> Engine:
         # Ray gives an actor as many threads as it reserved CPUs, which is one: far too few for a forward pass.
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // settings.serve.replicas))
     model, tokenizer, heads = _load(settings, "cuda" if settings.device == "gpu" else "cpu")
+    section = settings.serve
     engine: Engine = EmbeddedEngine(
-        model, tokenizer, max_batch=settings.serve.max_batch, max_queue=settings.serve.max_queue, heads=heads
-    )
+        model, tokenizer, max_batch=section.max_batch, max_queue=section.max_queue, heads=heads,
+        prefix_bytes=section.prefix_cache_mb * 2**20,
+    )  # fmt: skip
     return engine
 
 

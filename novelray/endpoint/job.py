@@ -123,7 +123,8 @@ class Planner:
             body.sampling(self._settings.max_tokens_default, (seed + choice) % SEEDS) for choice in range(body.choices)
         ]
         pairs = [(ids, sampling) for ids in prompts for sampling in samplings]
-        requests = tuple(Request(f"{job_id}-{i}", *pair, model.adapter) for i, pair in enumerate(pairs))
+        style = {} if model.adapter is None else {model.adapter: 1.0}
+        requests = tuple(Request(f"{job_id}-{i}", *pair, style) for i, pair in enumerate(pairs))
         return Job(job_id, model, body, shape, requests, sum(map(len, prompts)), seed)
 
     def _check_prompts(self, prompts: list[tuple[int, ...]], param: str) -> None:

@@ -97,9 +97,18 @@ class Reply(Response):
             return {"usage": None}
         return {"usage": self._usage_body()} if answers.finished else {}
 
-    def _usage_body(self) -> dict[str, int]:
+    def _usage_body(self) -> dict[str, Any]:
+        """Each prompt counts once, however many choices it has; what any of them had to read was not cached."""
         prompt, completion = self._job.prompt_tokens, sum(u.completion_tokens for u in self._usage.values())
-        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        each = self._job.body.choices
+        found = [self._usage[i].cached_tokens if i in self._usage else 0 for i in range(len(self._job.requests))]
+        cached = sum(min(found[i : i + each]) for i in range(0, len(found), each))
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
 
 
 def _event(body: Mapping[str, Any]) -> str:

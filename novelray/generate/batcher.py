@@ -66,4 +66,4 @@ class Batcher:
 
     def uses(self, adapter: str) -> bool:
         """Whether a request that runs or waits needs this adapter."""
-        return any(g.request.adapter == adapter for g in (*self.rows, *self.waiting))
+        return any(adapter in g.style for g in (*self.rows, *self.waiting))

@@ -7,6 +7,7 @@ the attention kernel then adds up in the same order whatever length the longest 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -80,6 +81,19 @@ class RowCache(Cache):
         """Copy the first `length` tokens of a row over another row."""
         for tensor in self._tensors():
             tensor[target, :, :length] = tensor[source, :, :length]
+
+    def copy(self, row: int, start: int, end: int) -> tuple[torch.Tensor, ...]:
+        """The states of some tokens of a row, layer by layer."""
+        return tuple(tensor[row, :, start:end].clone() for tensor in self._tensors())
+
+    def paste(self, row: int, start: int, states: Sequence[torch.Tensor]) -> None:
+        """Put states that `copy` gave into a row, after the `start` tokens that are there."""
+        self._reserve(row + 1, start + states[0].shape[1])
+        layers: list[Any] = self.layers
+        for layer, keys, values in zip(layers, states[::2], states[1::2], strict=True):
+            layer.keys, layer.values = self._fit(layer.keys, keys[None]), self._fit(layer.values, values[None])
+            end = start + keys.shape[1]
+            layer.keys[row, :, start:end], layer.values[row, :, start:end] = keys, values
 
     def clear(self, row: int) -> None:
         """Zero a row: a NaN left in it would reach the next text through the masked positions (0 × NaN)."""

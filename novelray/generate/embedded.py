@@ -1,13 +1,14 @@
-"""The embedded engine: a plain transformers forward, stepped by one background thread, streaming into asyncio.
+"""The embedded engine: a model's forward, stepped by one background thread, streaming into asyncio.
 
 Requests join and leave the batch at every step. The thread sleeps on a condition while there is nothing to do, and
-hands what a step made to the event loop in one call. Not in here: tensor parallelism, a prefix cache.
+hands what a step made to the event loop in one call. Not in here: tensor parallelism.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ from typing import Any
 from novelray.errors import ModelError, NovelRayError
 from novelray.generate.batcher import Batcher
 from novelray.generate.detokenise import Vocabulary
+from novelray.generate.forward import fastest
 from novelray.generate.generation import Event, Generation
 from novelray.generate.limits import check_prompt, context_of, end_ids, new_tokens
 from novelray.generate.prompts import Prompts
@@ -27,6 +29,9 @@ from novelray.models.heads import Head, check_fit
 
 log = logging.getLogger(__name__)
 
+PREFIX_BYTES = 512 * 2**20
+"""Memory for prompts that may come again, where nothing else is asked for."""
+
 Order = tuple[Callable[[], Any], Future[Any]]
 """What the thread is to do between two steps, and where the result goes."""
 
@@ -37,7 +42,7 @@ class EmbeddedEngine:
     The engine owns the model from here on: it changes the memory layout of its weights (not their values) and puts
     adapters into it. `context`: tokens, prompt and answer together; default: all that the model has positions for.
     `model_id`: immutable id, named in errors. `base_digest`: adapters made for another base are refused.
-    `heads`: the model's own, for `classify`.
+    `heads`: the model's own, for `classify`. `prefix_bytes`: memory for prompts that may come again; 0: none.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class EmbeddedEngine:
         model_id: str = "",
         base_digest: str | None = None,
         heads: Sequence[Head] = (),
+        prefix_bytes: int = PREFIX_BYTES,
     ) -> None:
         check_fit(model, heads)
         self._heads = tuple(heads)
@@ -60,7 +66,9 @@ class EmbeddedEngine:
         self._prompts = Prompts(tokenizer)
         make_steady(model.eval())
         self._batcher = Batcher(max_batch, max_queue)
-        self._stepper = Stepper(model, Vocabulary(tokenizer), self._batcher, self._context, base_digest)
+        self._stepper = Stepper(
+            model, Vocabulary(tokenizer), self._batcher, self._context, base_digest, fastest(model), prefix_bytes
+        )
         self._vocabulary_size = self._stepper.vocabulary_size
         self._changed = threading.Condition()  # guards all below
         self._arrived: list[Generation] = []
@@ -94,6 +102,13 @@ class EmbeddedEngine:
         with self._changed:
             if request_id in self._live:
                 self._live[request_id].cancelled = True
+
+    def restyle(self, request_id: str, style: Mapping[str, float]) -> None:
+        """See `Engine.restyle`."""
+        self._check_style(style)
+        with self._changed:
+            if request_id in self._live:
+                self._live[request_id].style = dict(style)
 
     async def load_adapter(self, adapter_id: str, folder: str) -> None:
         """Make a LoRA adapter available. Raises ModelError when it is not readable or belongs to another base."""
@@ -157,10 +172,7 @@ class EmbeddedEngine:
         if self._closing:
             raise EngineError("The engine is closing.", "Send the request to another replica.")
         limit = new_tokens(request, self._context, self._vocabulary_size)
-        if request.adapter is not None and request.adapter not in self._stepper.adapters:
-            raise ModelError(
-                f"The adapter {request.adapter!r} is not loaded on {self.model_id}.", "Load it, or use the base."
-            )
+        self._check_style(request.style)
 
         def deliver(event: Event) -> None:
             self._made.setdefault(loop, []).append((stream, event))
@@ -176,6 +188,15 @@ class EmbeddedEngine:
             self._live[request.id] = generation
             self._changed.notify()
         return generation
+
+    def _check_style(self, style: Mapping[str, float]) -> None:
+        for adapter, weight in style.items():
+            if adapter not in self._stepper.adapters:
+                raise ModelError(
+                    f"The adapter {adapter!r} is not loaded on {self.model_id}.", "Load it, or leave it out."
+                )
+            if not math.isfinite(weight):
+                raise RequestError(f"The weight of {adapter} is {weight}.", "It must be a number, usually 0 to 1.")
 
     async def _in_thread(self, order: Callable[[], Any]) -> Any:
         """Have the thread do something between two steps; returns what comes of it."""

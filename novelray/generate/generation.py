@@ -28,7 +28,10 @@ class Generation:
         """`limit`: most new tokens (the request's own, clamped by the context). `deliver` gets each event."""
         self.request, self.limit, self.deliver = request, limit, deliver
         self.sampler: SamplerState | None = None  # made when it is admitted: it may hold tensors
+        self.style = request.style  # may change while it runs
         self.prefilled = 0  # tokens of the prompt that are in the cache
+        self.found = 0  # of these, how many had been read before
+        self.piece = b""  # key of the prompt's last piece, see prefix.py
         self.last = -1  # the newest token, not in the cache yet
         self.cancelled = False
         self.finished = False
@@ -83,7 +86,7 @@ class Generation:
             text += self._stops.flush()
         if not text and reason is None:
             return  # its token ids go out with the text that they become part of
-        usage = Usage(len(self.request.prompt_ids), self._count)
+        usage = Usage(len(self.request.prompt_ids), self._count, self.found)
         chunk = Chunk(text, tuple(self._unshown), usage, tuple(self._logprobs), reason)
         self._unshown, self._logprobs = [], []
         self.deliver(chunk)

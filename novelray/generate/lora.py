@@ -1,16 +1,17 @@
 """LoRA adapters beside the base: rows of different adapters, and of none, share one batch.
 
 Each adapted layer computes y = base(x) + Σ weight[adapter, row] · B(A x), the weight being alpha / rank on the rows of
-that adapter and zero on the others; DoRA's gives the rows of W + B A another length besides. All rows go through every
-adapter in use, so the shapes do not depend on who wants which, and a row may later weigh several. Reads PEFT folders
+that adapter, times the row's own weight for it, and zero on the others; DoRA's gives the rows of W + B A another length
+besides. All rows go through every adapter in use, so the shapes do not depend on who wants which. Reads PEFT folders
 (safetensors only); refuses what it does not compute.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,11 @@ class Adapters:
         self._model, self._exact, self._base_digest = model, exact, base_digest
         weight = next(model.parameters())
         self._dtype, self._device = weight.dtype, weight.device
-        self._layers: dict[str, _AdaptedLinear] = {}
+        self._layers: dict[str, AdaptedLinear] = {}
         self._scales: dict[str, float] = {}
+        self._loads: dict[str, int] = {}  # which load of all this was
+        self._count = 0
+        self._styles: list[dict[str, float]] = []
         self._in_use: list[tuple[str, torch.Tensor]] = []
 
     def __contains__(self, adapter_id: object) -> bool:
@@ -60,19 +64,31 @@ class Adapters:
             gain = None if name not in lengths else _gain(layer.weight, down, up, scale, lengths[name])
             layer.add(adapter_id, _Update(_linear(down, self._exact), _linear(up, self._exact), scale, gain))
         self._scales[adapter_id] = scale
+        self._count += 1
+        self._loads[adapter_id] = self._count
 
     def unload(self, adapter_id: str) -> None:
         """Forget an adapter; ids that are not loaded are ignored."""
         if self._scales.pop(adapter_id, None) is not None:
+            self._loads.pop(adapter_id)
+            self.use([])
             for layer in self._layers.values():
                 layer.remove(adapter_id)
 
-    def use(self, adapter_ids: Sequence[str | None]) -> None:
-        """Which adapter each row of the next forwards wants; None is the base."""
+    def use(self, styles: Sequence[Mapping[str, float]]) -> None:
+        """The adapters that each row of the next forwards wants, with their weights; an empty style is the base."""
+        if styles == self._styles:
+            return
+        self._styles = [dict(style) for style in styles]
         self._in_use.clear()
-        for wanted in sorted({a for a in adapter_ids if a is not None}):
-            scales = [self._scales[wanted] if a == wanted else 0.0 for a in adapter_ids]
+        for wanted in sorted({a for style in styles for a in style}):
+            scales = [self._scales[wanted] * style.get(wanted, 0.0) for style in styles]
             self._in_use.append((wanted, torch.tensor(scales, dtype=self._dtype, device=self._device).view(-1, 1, 1)))
+
+    def key(self, style: Mapping[str, float]) -> bytes:
+        """A short name of a style that no other has, nor this one once an adapter was loaded again."""
+        parts = sorted((self._loads[adapter], weight) for adapter, weight in style.items())
+        return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
 
     def _check_base(self, folder: Path, adapter_id: str) -> None:
         file = folder / "base.json"
@@ -108,11 +124,11 @@ class Adapters:
             raise _misfit(adapter_id, f"it holds {next(iter(tensors), 'no LoRA weights')}")
         return pairs
 
-    def _layer(self, name: str) -> _AdaptedLinear:
+    def _layer(self, name: str) -> AdaptedLinear:
         if name not in self._layers:
             parent, _, child = name.rpartition(".")
             owner = self._model.get_submodule(parent)
-            self._layers[name] = _AdaptedLinear(getattr(owner, child), self._in_use)
+            self._layers[name] = AdaptedLinear(getattr(owner, child), self._in_use)
             setattr(owner, child, self._layers[name])
         return self._layers[name]
 
@@ -133,7 +149,7 @@ class _Update:
         return gain * added + excess * plain
 
 
-class _AdaptedLinear(torch.nn.Module):
+class AdaptedLinear(torch.nn.Module):
     """A linear layer of the base with the A and B of each adapter that has them for it."""
 
     def __init__(self, base: torch.nn.Linear, in_use: list[tuple[str, torch.Tensor]]) -> None:
@@ -147,11 +163,16 @@ class _AdaptedLinear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.base(x)
-        plain = y if self.base.bias is None else y - self.base.bias
-        for adapter_id, weights in self._in_use:
-            if adapter_id in self._updates:
-                y = y + self._updates[adapter_id](x, plain) * weights
+        self.adapt(x, y)
         return y
+
+    def adapt(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Add to `y`, which is what the base makes of `x`, what the adapters in use make of it."""
+        wanted = [(u, weights) for i, weights in self._in_use if (u := self._updates.get(i)) is not None]
+        if wanted:
+            plain = y if self.base.bias is None else y - self.base.bias
+            for part in [update(x, plain) * weights for update, weights in wanted]:
+                y += part
 
     def add(self, adapter_id: str, update: _Update) -> None:
         self._updates[adapter_id] = update
@@ -194,7 +215,7 @@ def _linear_of(model: Any, name: str) -> Any:
         module = model.get_submodule(name)
     except AttributeError:
         return None
-    return module if isinstance(module, torch.nn.Linear | _AdaptedLinear) else None
+    return module if isinstance(module, torch.nn.Linear | AdaptedLinear) else None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

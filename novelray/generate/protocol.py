@@ -60,12 +60,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One generation. `adapter` is an immutable id (`name@digest`) or None for the base."""
+    """One generation. `style`: adapters by immutable id (`name@digest`), each with its weight; empty: the base.
+
+    An adapter at weight 1 is as it was trained, at 0.5 half of what it adds, and several are added up.
+    """
 
     id: str
     prompt_ids: tuple[int, ...]
     sampling: Sampling = Sampling()
-    adapter: str | None = None
+    style: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,11 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of a request so far."""
+    """Tokens of a request so far. `cached_tokens` of the prompt had been read before and were not read again."""
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,13 @@ class Engine(Protocol):
 
     def cancel(self, request_id: str) -> None:
         """Stop a request; its stream ends with finish_reason `cancelled`. Unknown ids are ignored."""
+        ...
+
+    def restyle(self, request_id: str, style: Mapping[str, float]) -> None:
+        """Change the adapters of a running request and their weights, from its next token on. Unknown ids are ignored.
+
+        Raises ModelError for an adapter that is not loaded, RequestError for a weight that is no number.
+        """
         ...
 
     async def load_adapter(self, adapter_id: str, folder: str) -> None:

@@ -15,8 +15,10 @@ from novelray.errors import NovelRayError
 from novelray.generate.batcher import Batcher
 from novelray.generate.cache import RowCache
 from novelray.generate.detokenise import Vocabulary
+from novelray.generate.forward import Forward, General
 from novelray.generate.generation import Generation
 from novelray.generate.lora import Adapters
+from novelray.generate.prefix import Piece, PrefixStore, key_after
 from novelray.generate.protocol import EngineError, TokenLogprob
 from novelray.generate.samplers import Samplers, SamplerState
 from novelray.generate.steady import FEWEST_ROWS, is_exact, padded_rows
@@ -25,17 +27,29 @@ from novelray.models.heads import Head, classify
 log = logging.getLogger(__name__)
 
 PREFILL_TOKENS = 512
-"""Prompt tokens read in one step, so that a long prompt does not stop the others' streams for long. A prompt is cut at
-multiples of this, never elsewhere: how it is computed must not depend on who else is there."""
+"""Prompt tokens read in one step, so that a long prompt does not stop the others' streams for long."""
+
+PIECE_TOKENS = 256
+"""A prompt is cut at multiples of this, never elsewhere: how it is computed must not depend on who else is there."""
 
 
 class Stepper:
     """The model, its cache and the rows in it."""
 
     def __init__(
-        self, model: Any, vocabulary: Vocabulary, batcher: Batcher, context: int, base_digest: str | None = None
+        self,
+        model: Any,
+        vocabulary: Vocabulary,
+        batcher: Batcher,
+        context: int,
+        base_digest: str | None = None,
+        forward: Forward | None = None,
+        prefix_bytes: int = 0,
     ) -> None:
+        """`forward`: default: the model's own. `prefix_bytes`: memory for what may be read again (see prefix.py)."""
         self.model, self.vocabulary, self.batcher = model, vocabulary, batcher
+        self.forward: Forward = forward or General(model)
+        self.prefixes = PrefixStore(prefix_bytes)
         weight = next(model.parameters())
         self.device, self.dtype, self.exact = weight.device, weight.dtype, is_exact(model)
         config = model.config.get_text_config()
@@ -68,7 +82,7 @@ class Stepper:
 
     def classify(self, heads: Sequence[Head], token_ids: Sequence[int]) -> dict[str, list[float]]:
         """The probabilities of each head's classes for a text, read without the cache and without any adapter."""
-        self.adapters.use([None])
+        self.adapters.use([])
         try:
             return classify(self.model, heads, token_ids)
         except Exception as error:
@@ -90,27 +104,46 @@ class Stepper:
 
     def _admit(self, generation: Generation) -> None:
         request = generation.request
-        if request.adapter is not None and request.adapter not in self.adapters:
-            generation.fail(EngineError(f"The adapter {request.adapter} was unloaded.", "Try again."))
+        gone = next((a for a in generation.style if a not in self.adapters), None)
+        if gone is not None:
+            generation.fail(EngineError(f"The adapter {gone} was unloaded.", "Try again."))
             self._free(generation)
             return
         generation.sampler = SamplerState(request.sampling, request.prompt_ids, self.vocabulary_size, self.device)
 
     def _prefill(self, generation: Generation) -> int:
+        """Bring the next piece of a prompt into the cache, from the store or by reading it. Returns its tokens."""
         prompt, start = generation.request.prompt_ids, generation.prefilled
-        piece = prompt[start : start + PREFILL_TOKENS]
+        piece = prompt[start : start + PIECE_TOKENS]
+        generation.piece = key_after(generation.piece, self.adapters.key(generation.style), piece)
+        ends = start + len(piece) == len(prompt)
+        found = self.prefixes.get(generation.piece)
+        if found is None or (ends and found.logits is None):
+            found = self._read(generation, piece)
+        else:
+            self.cache.paste(self.batcher.rows.index(generation), start, found.states)
+            generation.found += len(piece)
+        generation.prefilled = start + len(piece)
+        if found.logits is not None and ends:
+            self._extend([generation], found.logits.clone())  # the samplers write over it
+        return len(piece)
+
+    def _read(self, generation: Generation, piece: Sequence[int]) -> Piece:
+        """Run the model over a piece of a prompt and keep what comes of it."""
+        start, row = generation.prefilled, self.batcher.rows.index(generation)
         end = start + len(piece)
-        self.cache.prefill(self.batcher.rows.index(generation), start, len(piece))
-        self.adapters.use([generation.request.adapter])
+        self.cache.prefill(row, start, len(piece))
+        self.adapters.use([generation.style])
         positions = torch.arange(start, end, device=self.device)
         mask = (
             None if start == 0 else self._bias(torch.arange(end, device=self.device) <= positions[:, None])[None, None]
         )
-        logits = self._forward(torch.tensor([piece], device=self.device), positions[None], mask)
-        generation.prefilled = end
-        if not generation.prefilling:
-            self._extend([generation], logits)
-        return len(piece)
+        logits = self.forward(torch.tensor([piece], device=self.device), positions[None], mask, self.cache)
+        states = self.cache.copy(row, start, end) if self.prefixes.max_bytes else ()
+        read = Piece(states, logits if end == len(generation.request.prompt_ids) else None)
+        if states and logits.isfinite().all():
+            self.prefixes.put(generation.piece, read)
+        return read
 
     def _decode(self, running: list[Generation]) -> None:
         rows = self.batcher.rows
@@ -120,23 +153,13 @@ class Stepper:
         tokens = [max(0, g.last) for g in rows] + [0] * padding
         lengths = torch.tensor(counts, device=self.device)
         attended = self.cache.decode(lengths, max(counts))
-        self.adapters.use([g.request.adapter for g in rows] + [None] * padding)
+        self.adapters.use([g.style for g in rows] + [{}] * padding)
         visible = torch.arange(attended, device=self.device) <= lengths[:, None]
-        logits = self._forward(
-            torch.tensor(tokens, device=self.device)[:, None], lengths[:, None], self._bias(visible)[:, None, None]
-        )
+        ids = torch.tensor(tokens, device=self.device)[:, None]
+        logits = self.forward(ids, lengths[:, None], self._bias(visible)[:, None, None], self.cache)
         if len(running) < len(counts):
             logits = logits[: len(rows)] if len(running) == len(rows) else logits[[rows.index(g) for g in running]]
         self._extend(running, logits)
-
-    def _forward(self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """Logits [rows, vocabulary] after the last token of each row."""
-        output = self.model(
-            input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=self.cache, use_cache=True,
-            logits_to_keep=1,
-        )  # fmt: skip
-        logits: torch.Tensor = output.logits[:, -1]
-        return logits
 
     def _bias(self, visible: torch.Tensor) -> torch.Tensor:
         """What is added to the attention scores: 0 where visible, -inf elsewhere."""

@@ -40,7 +40,8 @@ def ids(text):
 
 
 def request(name="a", prompt="话说天下", adapter=None, **sampling):
-    return Request(name, ids(prompt), Sampling(**{"ignore_eos": True, "max_tokens": 30} | sampling), adapter)
+    style = {} if adapter is None else adapter if isinstance(adapter, dict) else {adapter: 1.0}
+    return Request(name, ids(prompt), Sampling(**{"ignore_eos": True, "max_tokens": 30} | sampling), style)
 
 
 @contextlib.asynccontextmanager
@@ -95,7 +96,7 @@ def test_greedy_answers_are_those_of_a_plain_loop(kind):
 
 
 def test_a_long_prompt_read_in_pieces_gives_what_a_plain_loop_gives(monkeypatch):
-    monkeypatch.setattr("novelray.generate.stepper.PREFILL_TOKENS", 16)
+    monkeypatch.setattr("novelray.generate.stepper.PIECE_TOKENS", 16)
     model = make_model(TOKENIZER, max_position_embeddings=512)
     prompt = "天宫的猴子" * 40
     expected = plain_loop(model, ids(prompt), 20)
@@ -109,17 +110,84 @@ def test_a_long_prompt_read_in_pieces_gives_what_a_plain_loop_gives(monkeypatch)
     asyncio.run(main())
 
 
-def test_the_same_seed_gives_the_same_answer_alone_and_among_seven_others():
+def test_a_prompt_that_comes_again_is_not_read_again_and_its_text_is_the_same(monkeypatch):
+    monkeypatch.setattr("novelray.generate.stepper.PIECE_TOKENS", 16)
+    longer = PROMPTS[5] + "她说"
+    whole, again = ids(PROMPTS[5]), ids(longer)
+
+    async def main():
+        model = make_model(TOKENIZER)
+        async with running(model, prefix_bytes=0) as engine:
+            cold = [await answer(engine, request(prompt=p, seed=1, logprobs=1)) for p in (PROMPTS[5], longer)]
+            assert [last.usage.cached_tokens for *_, last in cold] == [0, 0]
+        async with running(model) as engine:
+            first = await answer(engine, request(prompt=PROMPTS[5], seed=1, logprobs=1))
+            calls = []
+            engine._stepper.forward = watch(engine._stepper.forward, calls)
+            retry = await answer(engine, request(prompt=PROMPTS[5], seed=1, logprobs=1))
+            assert not [n for n in calls if n > 1], "no piece of the prompt is computed"
+            goes_on = await answer(engine, request(prompt=longer, seed=1, logprobs=1))
+        assert first[:2] == retry[:2] == cold[0][:2]
+        assert goes_on[:2] == cold[1][:2]
+        assert first[2].logprobs == retry[2].logprobs, "not even in the last bit"
+        assert [r[2].usage.cached_tokens for r in (first, retry)] == [0, len(whole)]
+        common = next((i for i, (a, b) in enumerate(zip(whole, again, strict=False)) if a != b), len(whole))
+        assert goes_on[2].usage.cached_tokens == common // 16 * 16 > 0
+
+    asyncio.run(main())
+
+
+def watch(forward, calls):
+    """The forward, noting how many tokens of each row it is given."""
+
+    def watched(ids, *rest):
+        calls.append(ids.shape[1])
+        return forward(ids, *rest)
+
+    return watched
+
+
+def test_answers_to_one_prompt_read_it_once():
+    async def main():
+        async with running(max_batch=4) as engine:
+            wanted = [request(str(i), PROMPTS[5], seed=i) for i in range(4)]
+            usages = [last.usage for *_, last in await asyncio.gather(*[answer(engine, r) for r in wanted])]
+            assert sorted(u.cached_tokens for u in usages) == [0, *[len(ids(PROMPTS[5]))] * 3]
+
+    asyncio.run(main())
+
+
+def test_what_was_read_with_one_adapter_is_not_used_with_another_nor_after_a_reload(tmp_path):
+    for name in ("one", "two"):
+        make_adapter(tmp_path / name, make_model(TOKENIZER), {"one": 1, "two": 2}[name])
+
+    async def main():
+        async with running() as engine:
+            await engine.load_adapter("x@1", str(tmp_path / "one"))
+            styles = [{}, {"x@1": 1.0}, {"x@1": 0.5}]
+            texts = [await answer(engine, request(adapter=s, temperature=0)) for s in styles]
+            assert len({tokens for _, tokens, _ in texts}) == 3
+            assert [last.usage.cached_tokens for *_, last in texts] == [0, 0, 0]
+            await engine.unload_adapter("x@1")
+            await engine.load_adapter("x@1", str(tmp_path / "two"))  # an id that lies
+            other = await answer(engine, request(adapter="x@1", temperature=0))
+            assert other[2].usage.cached_tokens == 0
+            assert other[1] != texts[1][1]
+
+    asyncio.run(main())
+
+
+def test_the_same_seed_gives_the_same_answer_alone_and_among_31_others():
     plans = [{}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 20, "repetition_penalty": 1.2, "logprobs": 2}]
 
     async def main():
-        async with running(max_batch=8) as engine:
+        async with running(max_batch=32) as engine:
             for plan in plans:
                 wanted = request("mine", seed=7, max_tokens=80, **plan)
                 alone = await answer(engine, wanted)
-                for round_ in range(3):
-                    company = [{"max_tokens": 9 * i + 4, "top_p": 0.8 + i / 50, "seed": i + round_} for i in range(7)]
-                    others = [answer(engine, request(str(i), PROMPTS[i], **c)) for i, c in enumerate(company)]
+                for round_ in range(2):
+                    company = [{"max_tokens": 5 * i + 4, "top_p": 0.8 + i / 200, "seed": i + round_} for i in range(31)]
+                    others = [answer(engine, request(str(i), PROMPTS[i % 8], **c)) for i, c in enumerate(company)]
                     together = (await asyncio.gather(*others[:4], answer(engine, wanted), *others[4:]))[4]
                     assert together[:2] == alone[:2]
                     assert together[2].logprobs == alone[2].logprobs, "not even in the last bit"
@@ -188,7 +256,7 @@ def test_the_context_bounds_an_answer_and_says_length():
         (Request("a", ()), RequestError),
         (Request("a", (1, 999)), RequestError),
         (Request("a", (1,), Sampling(temperature=-1.0)), RequestError),
-        (Request("a", (1,), adapter="nobody@1"), ModelError),
+        (Request("a", (1,), style={"nobody@1": 1.0}), ModelError),
     ],
 )
 def test_a_request_that_cannot_run_is_refused_before_the_first_chunk(wanted, error):
@@ -271,15 +339,15 @@ def test_a_failing_forward_ends_its_requests_and_the_engine_lives_on():
     async def main():
         async with running(max_batch=2) as engine:
             expected = await answer(engine, request(seed=1))
-            forward, calls = engine._stepper.model.forward, []
+            forward, calls = engine._stepper.forward, []
 
-            def failing(**kwargs):
+            def failing(*args):
                 calls.append(1)
                 if len(calls) == 6:
                     raise torch.OutOfMemoryError("no room")
-                return forward(**kwargs)
+                return forward(*args)
 
-            engine._stepper.model.forward = failing
+            engine._stepper.forward = failing
             done = await asyncio.gather(
                 *[answer(engine, request(str(i), seed=1)) for i in range(3)], return_exceptions=True
             )
@@ -294,17 +362,17 @@ def test_logits_that_are_no_numbers_end_their_own_request_only():
     async def main():
         async with running(max_batch=2) as engine:
             expected = await answer(engine, request(seed=1, max_tokens=60))
-            forward, calls = engine._stepper.model.forward, []
+            forward, calls = engine._stepper.forward, []
 
-            def poisoned(**kwargs):
-                output = forward(**kwargs)
+            def poisoned(*args):
+                logits = forward(*args)
                 calls.append(1)
                 if len(calls) == 8:
-                    output.logits[0] = float("nan")
+                    logits[0] = float("nan")
                     engine._stepper.cache.layers[0].values[0] = float("nan")
-                return output
+                return logits
 
-            engine._stepper.model.forward = poisoned
+            engine._stepper.forward = poisoned
             done = await asyncio.gather(
                 *[answer(engine, request(str(i), seed=1, max_tokens=60)) for i in range(5)], return_exceptions=True
             )
@@ -420,6 +488,56 @@ def test_rows_with_different_adapters_and_none_share_a_batch(tmp_path):
     asyncio.run(main())
 
 
+def test_a_style_is_the_weighted_sum_of_what_its_adapters_add(tmp_path):
+    from peft import PeftModel
+
+    style = {"wuxia@1": 0.7, "letters@2": 0.3}
+    for seed, name in enumerate(style):
+        make_adapter(tmp_path / name, make_model(TOKENIZER), seed + 1)
+    model = make_model(TOKENIZER)
+    blended = PeftModel.from_pretrained(make_model(TOKENIZER), tmp_path / "wuxia@1", adapter_name="wuxia")
+    blended.load_adapter(tmp_path / "letters@2", adapter_name="letters")
+    blended.add_weighted_adapter(["wuxia", "letters"], [0.7, 0.3], "both", combination_type="cat")
+    blended.set_adapter("both")
+    expected = plain_loop(blended.merge_and_unload(adapter_names=["both"]), ids("话说天下"), 30)
+
+    async def main():
+        async with running(model) as engine:
+            for name in style:
+                await engine.load_adapter(name, str(tmp_path / name))
+            wanted = [request("blend", adapter=style, temperature=0), request("base", temperature=0)]
+            blend, base = await asyncio.gather(*[answer(engine, r) for r in wanted])
+            nothing = await answer(engine, request(adapter={"wuxia@1": 0.0}, temperature=0))
+        assert blend[1] == expected
+        assert nothing[1] == base[1] != blend[1]
+
+    asyncio.run(main())
+
+
+def test_a_style_changes_while_the_text_streams_on(tmp_path):
+    make_adapter(tmp_path / "wuxia", make_model(TOKENIZER), 1)
+    adapter = "wuxia@1"
+
+    async def main():
+        async with running(max_batch=2) as engine:
+            await engine.load_adapter(adapter, str(tmp_path / "wuxia"))
+            plain = (await answer(engine, request(temperature=0, max_tokens=120)))[1]
+            tokens = []
+            async for chunk in engine.generate(request("live", temperature=0, max_tokens=120)):
+                if not tokens:
+                    engine.restyle("live", {adapter: 1.0})
+                tokens += chunk.token_ids
+            same = next(i for i, (a, b) in enumerate(zip(tokens, plain, strict=True)) if a != b)
+            assert 1 <= same < 100, "what was said before stays, what follows is in the new style"
+            with pytest.raises(ModelError, match="not loaded"):
+                engine.restyle("live", {"nobody@9": 1.0})
+            with pytest.raises(RequestError, match="weight"):
+                engine.restyle("live", {adapter: float("nan")})
+            engine.restyle("gone", {adapter: 1.0})
+
+    asyncio.run(main())
+
+
 def test_an_adapter_that_does_not_fit_is_refused_and_changes_nothing(tmp_path):
     make_adapter(tmp_path / "wide", make_model(TOKENIZER, hidden_size=128), 1)
     make_adapter(tmp_path / "biased", make_model(TOKENIZER), 1, lora_bias=True)
@@ -442,6 +560,6 @@ def test_an_adapter_that_does_not_fit_is_refused_and_changes_nothing(tmp_path):
             ):
                 with pytest.raises(ModelError, match=why):
                     await engine.load_adapter(name, str(tmp_path / name))
-            assert await answer(engine, request(temperature=0)) == before
+            assert (await answer(engine, request(temperature=0)))[:2] == before[:2]
 
     asyncio.run(main())

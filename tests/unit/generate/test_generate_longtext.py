@@ -13,7 +13,7 @@ from novelray.generate.limits import context_of
 from novelray.generate.lora import Adapters
 from novelray.generate.protocol import Request, Sampling
 from novelray.generate.steady import make_steady
-from novelray.generate.stepper import PREFILL_TOKENS, Stepper
+from novelray.generate.stepper import PIECE_TOKENS, Stepper
 from novelray.models.load import from_folder
 from novelray.models.longtext import Changes, changes_in
 from novelray.recipe.longtext import AttentionSection, RopeSection
@@ -50,7 +50,7 @@ def written(model, prompts, count):
 def test_generation_with_a_cache_equals_a_full_forward_under_the_same_mask(kind, folders):
     model = from_folder(folders[kind], torch.float32, changes=CHANGES).eval()
     make_steady(model)
-    assert max(LENGTHS) > PREFILL_TOKENS, "a prompt is read in pieces, the later ones against the cache"
+    assert max(LENGTHS) > PIECE_TOKENS, "a prompt is read in pieces, the later ones against the cache"
     assert context_of(model, None) == 1024
     random = torch.Generator().manual_seed(3)
     prompts = [tuple(torch.randint(2, 380, (n,), generator=random).tolist()) for n in LENGTHS]

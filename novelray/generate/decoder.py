@@ -1,0 +1,142 @@
+"""The forward of Llama- and Qwen2-shaped models with little Python in it: what transformers computes, in fewer steps.
+
+For small models most of a decoding step is the interpreter: transformers runs about sixty operations a layer, this file
+some twenty. Query, key and value are one product, gate and up another; the model's own weights become views of the
+joined ones, so nothing is held twice and adapters still find their layers. Other models take the general path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from novelray.generate.cache import RowCache
+from novelray.generate.lora import AdaptedLinear
+from novelray.generate.steady import ATTENTION
+
+SHAPES = {"LlamaForCausalLM", "Qwen2ForCausalLM"}
+
+
+class Decoder:
+    """Implements `novelray.generate.forward.Forward`. Made by `Decoder.of`, which knows whether the model fits."""
+
+    def __init__(self, model: Any) -> None:
+        body = model.model
+        self._embed, self._rotary, self._norm, self._head = body.embed_tokens, body.rotary_emb, body.norm, model.lm_head
+        self._layers = [_Layer(layer) for layer in body.layers]
+
+    @classmethod
+    def of(cls, model: Any) -> Decoder | None:
+        """The decoder of a model that the caller owns (its weights become views), or None where it does not fit."""
+        return cls(model) if _fits(model) else None
+
+    def __call__(
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache
+    ) -> torch.Tensor:
+        """See `Forward`."""
+        x = self._embed(ids)
+        cos, sin = self._rotary(x, positions)
+        half = sin.shape[-1] // 2
+        turn = (cos[:, :, None], torch.cat((-sin[..., :half], sin[..., half:]), -1)[:, :, None])
+        for index, layer in enumerate(self._layers):
+            x = layer(x, turn, mask, cache, index)
+        logits: torch.Tensor = self._head(_normed(self._norm, x[:, -1]))
+        return logits
+
+
+class _Layer:
+    """One layer, its parts taken from the transformers module."""
+
+    def __init__(self, layer: Any) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self._before, self._between = layer.input_layernorm, layer.post_attention_layernorm
+        self._dim, self._scale = attention.head_dim, attention.scaling
+        self._qkv = _Joined(attention, ("q_proj", "k_proj", "v_proj"))
+        self._gate_up = _Joined(mlp, ("gate_proj", "up_proj"))
+        self._attention, self._mlp = attention, mlp
+        self._heads = attention.q_proj.out_features // self._dim
+        self._groups = attention.k_proj.out_features // self._dim
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        mask: torch.Tensor | None,
+        cache: RowCache,
+        at: int,
+    ) -> torch.Tensor:
+        rows, tokens, _ = x.shape
+        qkv = self._qkv(_normed(self._before, x)).view(rows, tokens, -1, self._dim)
+        turned = _rotate(qkv[:, :, : -self._groups], *turn).transpose(1, 2)
+        keys, values = cache.update(turned[:, self._heads :], qkv[:, :, -self._groups :].transpose(1, 2), at)
+        seen = functional.scaled_dot_product_attention(
+            turned[:, : self._heads], keys, values, attn_mask=mask, is_causal=mask is None and tokens > 1,
+            scale=self._scale, enable_gqa=self._heads != self._groups,
+        )  # fmt: skip
+        x = x + self._attention.o_proj(seen.transpose(1, 2).reshape(rows, tokens, -1))
+        gate, up = self._gate_up(_normed(self._between, x)).chunk(2, -1)
+        out: torch.Tensor = x + self._mlp.down_proj(functional.silu(gate) * up)
+        return out
+
+
+class _Joined:
+    """Linear layers with the same input as one product. Each of them may be adapted at any time."""
+
+    def __init__(self, owner: Any, names: Sequence[str]) -> None:
+        self._owner, self._names = owner, names
+        parts = [getattr(owner, name) for name in names]
+        self._ends = torch.tensor([p.out_features for p in parts]).cumsum(0).tolist()
+        self.weight = _joined_weight(parts)
+        biases = [p.bias for p in parts]
+        self.bias = None if biases[0] is None else torch.cat([b.detach() for b in biases])
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        y = functional.linear(x, self.weight, self.bias)
+        start = 0
+        for name, end in zip(self._names, self._ends, strict=True):
+            part = getattr(self._owner, name)
+            if isinstance(part, AdaptedLinear):
+                part.adapt(x, y[..., start:end])
+            start = end
+        return y
+
+
+def _fits(model: Any) -> bool:
+    """Whether this file computes what the model does: plain layers, full attention, positions that stay."""
+    config = model.config
+    if type(model).__name__ not in SHAPES or config._attn_implementation not in ("sdpa", ATTENTION):
+        return False
+    linears = [m for layer in model.model.layers for m in layer.modules() if hasattr(m, "out_features")]
+    return (
+        config.hidden_act == "silu"
+        and model.model.rotary_emb.rope_type not in ("dynamic", "longrope")  # these look at the whole batch's longest
+        and all(type(m) is torch.nn.Linear for m in linears)
+    )
+
+
+def _joined_weight(parts: Sequence[torch.nn.Linear]) -> torch.Tensor:
+    """The weights one below the other, in the memory order they have; the parts' own become views of it."""
+    by_rows = parts[0].weight.is_contiguous()
+    whole = torch.cat([p.weight.detach() for p in parts])
+    if not by_rows:
+        whole = whole.t().contiguous().t()
+    start = 0
+    for part in parts:
+        part.weight.data = whole[start : start + part.out_features]
+        start += part.out_features
+    return whole
+
+
+def _normed(norm: Any, x: torch.Tensor) -> torch.Tensor:
+    if x.dtype == torch.float32 and x.device.type == "cpu":  # torch has no kernel of its own there: fewer pieces
+        y: torch.Tensor = x * torch.rsqrt((x * x).mean(-1, keepdim=True) + norm.variance_epsilon) * norm.weight
+        return y
+    return functional.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Rotary positions over [rows, tokens, heads, dim]; the first half of `sin` has its sign changed."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
