@@ -21,7 +21,7 @@ def test_a_completion_carries_the_immutable_id_usage_and_provenance(client):
     assert body["model"] == MODEL
     assert body["object"] == "text_completion"
     assert body["choices"] == [{"index": 0, "text": TEXT, "logprobs": None, "finish_reason": "stop"}]
-    assert body["usage"] == {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}
+    assert body["usage"].items() >= {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}.items()
     assert body["novelray"]["version"] == MODEL
     assert body["novelray"]["seed"] == 7
 
@@ -69,7 +69,7 @@ def test_include_usage_adds_a_last_chunk_without_choices(client):
     *pieces, last, _ = events(client.post("/v1/chat/completions", json=asked))
     last = json.loads(last)
     assert last["choices"] == []
-    assert last["usage"] == {"prompt_tokens": 1, "completion_tokens": 5, "total_tokens": 6}
+    assert last["usage"].items() >= {"prompt_tokens": 1, "completion_tokens": 5, "total_tokens": 6}.items()
     assert all(json.loads(p)["usage"] is None for p in pieces[1:])
     assert json.loads(pieces[0])["choices"][0]["delta"]["role"] == "assistant"
 
@@ -79,7 +79,7 @@ def test_n_choices_have_seeds_that_follow_each_other(client, engine):
     assert [c["index"] for c in body["choices"]] == [0, 1, 2, 3]
     asked = sorted((r.prompt_ids, r.sampling.seed) for r in engine.requests)
     assert asked == [((97,), 5), ((97,), 6), ((98,), 5), ((98,), 6)]
-    assert body["usage"] == {"prompt_tokens": 2, "completion_tokens": 20, "total_tokens": 22}
+    assert body["usage"].items() >= {"prompt_tokens": 2, "completion_tokens": 20, "total_tokens": 22}.items()
 
 
 def test_without_a_seed_one_is_drawn_and_told(client, engine):
