@@ -2,14 +2,14 @@
 
     python benchmarks/serve.py [--model nano|mini] [--clients 8 32] [--tokens 128] [--rounds 3] [--books FOLDER]
 
-- bare: one process, one batch, the engine's own forward over its own cache: read each prompt, then draw a token for every
-  row until all have theirs. No server, no stop rules, no text.
+- bare: one process, one batch, the engine's own forward over its own cache: read each prompt, then draw a token for
+  every row until all have theirs. No server, no stop rules, no text.
 - ours: `novelray serve` on Ray Serve, asked over HTTP; each client streams its answer.
 - peer: `transformers serve`, with continuous batching and without; the better one counts.
 - one client: time to the first token and between tokens, through HTTP and Serve, and of the engine alone in a process.
 
-Every client asks for the same number of new tokens after a prompt of about 100 characters from the books, temperature
-0.8; no text ends early. Rounds alternate, medians are compared. Clients run in a process of their own on the same cores.
+Every client asks for the same number of new tokens after a prompt of 100 characters from the books, temperature 0.8; no
+text ends early. Rounds alternate, medians are compared. Clients run in a process of their own on the same cores.
 Not covered: GPUs, several replicas, long prompts.
 
 Prints a table and, last, one JSON object: `ratio_bare_N` and `ratio_transformers_N` are our tokens/s over theirs at N
@@ -178,9 +178,8 @@ def engine_alone(folder: Path, prompts: list[str], options: argparse.Namespace) 
         engine = EmbeddedEngine(*loaded(folder), max_batch=32)
         sampling = Sampling(max_tokens=options.tokens, **SAMPLING)
         for i in range(2):
-            times = [time.perf_counter()]
-            async for _ in engine.generate(Request(str(i), engine.encode(prompts[0] + "。" * i), sampling)):
-                times.append(time.perf_counter())
+            request = Request(str(i), engine.encode(prompts[0] + "。" * i), sampling)
+            times = [time.perf_counter(), *[time.perf_counter() async for _ in engine.generate(request)]]
         await engine.close()
         return timed([times], options.tokens)
 
