@@ -63,14 +63,18 @@ class Stepper:
         return not self.batcher.rows and not self.batcher.waiting
 
     @torch.inference_mode()
-    def prefill(self) -> None:
-        """Admit who waits, and read up to PREFILL_TOKENS of the prompts; finished prompts get their first token."""
+    def prefill(self) -> bool:
+        """Admit who waits, and read up to PREFILL_TOKENS of the prompts; finished prompts get their first token.
+
+        Returns whether there was something to read.
+        """
         self.drop_cancelled()
         for generation in self.batcher.admit():
             self._admit(generation)
         left = PREFILL_TOKENS
         while left > 0 and (some := self.batcher.prefilling()):
             left -= self._guarded([some[0]], lambda g=some[0]: self._prefill(g)) or left
+        return left < PREFILL_TOKENS
 
     @torch.inference_mode()
     def decode(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 
 from novelray.generate.generation import Event
+from novelray.generate.protocol import Chunk
 
 
 class Stream:
@@ -16,8 +18,12 @@ class Stream:
         self._reader: asyncio.Future[None] | None = None
 
     def put(self, event: Event) -> None:
-        """Add an event and wake the reader."""
-        self._events.append(event)
+        """Add an event and wake the reader. Pieces that nobody read yet become one."""
+        last = self._events[-1] if self._events else None
+        if isinstance(last, Chunk) and isinstance(event, Chunk) and not event.logprobs:
+            self._events[-1] = joined(last, event)
+        else:
+            self._events.append(event)
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
@@ -30,3 +36,10 @@ class Stream:
             finally:
                 self._reader = None
         return self._events.popleft()
+
+
+def joined(first: Chunk, second: Chunk) -> Chunk:
+    """Two chunks of a stream that follow each other as one. Those with log-probabilities stay apart: some clients read
+    one token from each."""
+    return replace(second, text=first.text + second.text, token_ids=first.token_ids + second.token_ids,
+                   logprobs=first.logprobs)  # fmt: skip
