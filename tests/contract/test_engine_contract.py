@@ -216,20 +216,23 @@ def test_chunks_are_whole_characters_and_together_the_tokenizers_text():
 
 
 def test_one_reader_gets_every_token_at_once_and_many_get_theirs_in_pieces(monkeypatch):
-    async def pieces(engine, readers):
+    async def posts(engine, readers):
+        count, post = [], engine._post
+        engine._post = lambda: (count.append(1), post())
         wanted = [request(str(i), "The river", temperature=0, max_tokens=100) for i in range(readers)]
         chunks = await asyncio.gather(*[collect(engine, r) for r in wanted])
+        engine._post = post
         assert len({"".join(c.text for c in of) for of in chunks}) == 1
         assert {sum(len(c.token_ids) for c in of) for of in chunks} == {100}
-        return sum(map(len, chunks)) / readers
+        return len(count)
 
     async def main():
         async with running(max_batch=8) as engine:
             monkeypatch.setattr("novelray.generate.embedded.PIECES_PER_S", 10**6)
-            alone, all_ = await pieces(engine, 1), await pieces(engine, 8)
-            assert alone == pytest.approx(all_, rel=0.3)
+            assert await posts(engine, 1) >= 99
+            assert await posts(engine, 8) >= 99
             monkeypatch.setattr("novelray.generate.embedded.PIECES_PER_S", 100)
-            assert await pieces(engine, 8) < all_ / 5
+            assert await posts(engine, 8) < 60
             logprobs = await collect(engine, request(logprobs=1, max_tokens=50))
             assert all(len(c.logprobs) == 1 for c in logprobs if c.text and len(c.token_ids) == 1)
             assert sum(len(c.logprobs) for c in logprobs) == 50
