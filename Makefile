@@ -3,6 +3,7 @@
 #   make quickstart   the main job end to end on the CPU, over the stories that come with the package
 #   make test         every test but those that need a GPU
 #   make check        format, lint, types, import rules, quick tests: under two minutes, run it all the time
+#   make lint         of these all but the tests
 #   make install      the environment in .venv, with the development tools
 #   make format       put the code into the house format
 #   make docs         write docs/recipe.md and docs/recipe.schema.json anew
@@ -22,7 +23,7 @@ RECIPE ?= jobs/recipes/quickstart.yaml
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help quickstart test check install format docs bench constraints clean
+.PHONY: help quickstart test check lint install format docs bench constraints clean
 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
@@ -33,11 +34,13 @@ quickstart: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not gpu"
 
-check: $(VENV)/.dev
+lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint
 	$(BIN)/python -m pytest tests/unit tests/contract -m "not slow and not ray and not gpu"
 
 install: $(VENV)/.dev
