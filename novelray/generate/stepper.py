@@ -94,7 +94,9 @@ class Stepper:
             generation.fail(EngineError(f"The adapter {request.adapter} was unloaded.", "Try again."))
             self._free(generation)
             return
-        generation.sampler = SamplerState(request.sampling, request.prompt_ids, self.vocabulary_size, self.device)
+        generation.sampler = SamplerState(
+            request.sampling, request.prompt_ids, self.vocabulary_size, self.device, self.vocabulary, generation.ends
+        )
 
     def _prefill(self, generation: Generation) -> int:
         prompt, start = generation.request.prompt_ids, generation.prefilled
