@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import unicodedata
 
+NOTHING = {"Cc", "Cf", "Mn", "Mc", "Me"}
+"""Unicode's categories for control and format characters and for combining marks."""
+
 
 def is_counted(char: str) -> bool:
     """Whether a reader counts it: no white space, no combining mark, no control or format character."""
-    return not (char.isspace() or unicodedata.category(char)[0] in "MC")
+    return not (char.isspace() or unicodedata.category(char) in NOTHING)
 
 
 def count(text: str) -> int:

@@ -109,6 +109,7 @@ class Samplers:
         self._held = [i for i, s in enumerate(states) if s.holding]
         self._drawn = [i for i, s in enumerate(asked) if s.temperature > 0]
         self._draw = Draw([asked[i] for i in self._drawn], [states[i].kept for i in self._drawn], device)
+        self._has_xtc = any(states[i].kept is not None for i in self._drawn)
         self._logprobs = [i for i, s in enumerate(asked) if s.logprobs is not None]
 
     def choose(self, logits: torch.Tensor) -> Choice:
@@ -122,7 +123,9 @@ class Samplers:
             chosen = logits if everyone else logits[self._drawn]
             drawing = [self.states[i] for i in self._drawn]
             numbers = self._column([s.random.random() for s in drawing])
-            chances = self._column([s.random.random() if s.kept is not None else 1.0 for s in drawing])
+            chances = numbers
+            if self._has_xtc:
+                chances = self._column([s.random.random() if s.kept is not None else 1.0 for s in drawing])
             drawn = self._draw(chosen, top if everyone else top[self._drawn], numbers, chances)
             tokens = drawn if everyone else tokens.index_copy(0, self._index(self._drawn), drawn)
         result: list[int] = torch.where(top.isfinite(), tokens, -1).tolist()

@@ -231,3 +231,19 @@ def test_no_end_is_chosen_while_it_is_held_back():
     assert sampler.choose(row.clone()).tokens[0] not in (3, 4)
     one.holding = False
     assert sampler.choose(row.clone()).tokens == [3]
+
+
+def test_a_sampler_that_no_row_asks_for_is_not_run(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("it was run")
+
+    for name in ("_typical", "_floor", "_descending", "_ascending"):
+        monkeypatch.setattr(f"novelray.generate.draw.{name}", never)
+    monkeypatch.setattr("novelray.generate.draw.Draw._without_top_choices", never)
+    monkeypatch.setattr("novelray.generate.samplers.Dry", never)
+    monkeypatch.setattr("novelray.generate.samplers.Samplers._hold_ends_back", never)
+    monkeypatch.setattr(Words, "containing", never)
+    one = state(ends=(3,), seed=1)
+    Samplers([one], CPU).choose(logits())
+    assert one.recent is None
+    assert one.counts is None
