@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelray.generate.loops import LEAST_LOOP, LONGEST_UNIT, LoopDetector
@@ -25,6 +25,7 @@ def plain(tokens, repeats):
     return None
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 3), max_size=9), st.lists(st.integers(0, 3), min_size=1, max_size=7),
     st.integers(0, 30), st.integers(2, 6),

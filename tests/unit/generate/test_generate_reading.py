@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novelray.generate.reading import count, first
@@ -20,6 +20,7 @@ def test_hanzi_letters_and_marks_count_and_white_space_does_not(text, characters
     assert count(text) == characters
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="山a，. \n　e\u0301🙂", max_size=30), st.integers(0, 20))
 def test_what_is_cut_has_exactly_as_many_characters_as_there_may_be(text, most):
     kept = first(text, most)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import (
     MinPLogitsWarper,
@@ -143,7 +143,9 @@ def test_logprobs_are_the_models_own_likeliest_first():
 def test_logits_that_are_no_numbers_are_reported_for_their_row_only():
     rows = logits(3)
     rows[1, 5] = float("nan")
-    tokens = Samplers([state(temperature=0), state(seed=1, top_p=0.9), state(seed=2)], CPU).choose(rows).tokens
+    every = {"typical_p": 0.5, "top_p": 0.9, "min_p": 0.1, "xtc_probability": 1.0, "dry_multiplier": 1.0}
+    states = [state(temperature=0), state(seed=1, temperature_last=True, **every), state(seed=2)]
+    tokens = Samplers(states, CPU).choose(rows).tokens
     assert tokens[1] == -1
     assert min(tokens[0], tokens[2]) >= 0
 
@@ -213,6 +215,7 @@ def test_a_last_temperature_is_applied_to_what_the_cuts_left():
     assert drawn.count(7) / 3000 == pytest.approx(0.4**2 / (0.4**2 + 0.25**2), abs=0.03)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12), st.integers(1, 8))
 def test_the_repetition_penalty_over_a_range_sees_its_last_tokens_only(prompt, output, width):
     one = state(prompt=tuple(prompt), repetition_penalty=2.0, repetition_penalty_range=width, temperature=0)
