@@ -60,7 +60,7 @@ class Planner:
         self._one_long_text = asyncio.Lock()
 
     def model(self, name: str | None) -> ServedModel:
-        found = self._settings.find(name)
+        found = self._settings.find(name or None)
         if found is None:
             raise model_not_found(str(name), [m.id for m in self._settings.models])
         return found
@@ -141,8 +141,17 @@ class Planner:
     def _check_body(self, body: SamplingFields, answers: int) -> None:
         capacity = self._engine.capacity()
         self._check_number("n", answers, "answers")
-        if capacity.vocabulary and any(int(token) >= capacity.vocabulary for token in body.logit_bias or ()):
-            raise _bad("logit_bias", f"token ids lie below {capacity.vocabulary}")
+        named = {
+            "logit_bias": map(int, body.logit_bias or ()),
+            "custom_token_bans": body.custom_token_bans or (),
+            "stop_token_ids": body.stop_token_ids or (),
+        }
+        for param, ids in named.items():
+            if capacity.vocabulary and any(token >= capacity.vocabulary for token in ids):
+                raise _bad(param, f"token ids lie below {capacity.vocabulary}")
+        for least, most in (("min_tokens", body.new_tokens), ("min_chars", body.max_chars)):
+            if most is not None and (getattr(body, least) or 0) > most:
+                raise _bad(least, f"it is more than {least.replace('min', 'max')}, which is {most}")
 
     def _check_number(self, param: str, asked: int, what: str) -> None:
         capacity = self._engine.capacity()

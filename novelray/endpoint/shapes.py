@@ -13,6 +13,9 @@ Choice = dict[str, Any]
 LEAST_LOGPROB = -9999.0
 """Stands for minus infinity, which JSON cannot say."""
 
+RUNNING = {"finish_reason": None, "stop_reason": None}
+"""How a choice ends that has not ended. `stop_reason` is vLLM's."""
+
 
 class Shape(Protocol):
     """The choices of one answer. `name` and `piece_name` are the values of `object`, whole and streamed."""
@@ -47,16 +50,15 @@ class CompletionShape:
 
     def opening(self, index: int) -> Choice | None:
         text = self._echoed[index]
-        return {"index": index, "text": text, "logprobs": None, "finish_reason": None} if text else None
+        return {"index": index, "text": text, "logprobs": None, **RUNNING} if text else None
 
     def piece(self, index: int, chunk: Chunk) -> Choice:
-        logprobs = self._lists(index, chunk.logprobs)
-        return {"index": index, "text": chunk.text, "logprobs": logprobs, "finish_reason": chunk.finish_reason}
+        return {"index": index, "text": chunk.text, "logprobs": self._lists(index, chunk.logprobs), **_end(chunk)}
 
     def whole(self, index: int, chunks: Sequence[Chunk]) -> Choice:
         text = self._echoed[index] + "".join(c.text for c in chunks)
         logprobs = self._lists(index, [entry for c in chunks for entry in c.logprobs])
-        return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": chunks[-1].finish_reason}
+        return {"index": index, "text": text, "logprobs": logprobs, **_end(chunks[-1])}
 
     def _lists(self, index: int, entries: Iterable[TokenLogprob]) -> dict[str, list[Any]] | None:
         lists: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
@@ -75,20 +77,20 @@ class ChatShape:
     id_prefix, name, piece_name = "chatcmpl", "chat.completion", "chat.completion.chunk"
 
     def opening(self, index: int) -> Choice | None:
-        return _delta(index, {"role": "assistant", "content": ""}, None, None)
+        return {"index": index, "delta": {"role": "assistant", "content": ""}, "logprobs": None, **RUNNING}
 
     def piece(self, index: int, chunk: Chunk) -> Choice:
         delta = {"content": chunk.text} if chunk.text else {}
-        return _delta(index, delta, _contents(chunk.logprobs), chunk.finish_reason)
+        return {"index": index, "delta": delta, "logprobs": _contents(chunk.logprobs), **_end(chunk)}
 
     def whole(self, index: int, chunks: Sequence[Chunk]) -> Choice:
         message = {"role": "assistant", "content": "".join(c.text for c in chunks)}
         logprobs = _contents([entry for c in chunks for entry in c.logprobs])
-        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": chunks[-1].finish_reason}
+        return {"index": index, "message": message, "logprobs": logprobs, **_end(chunks[-1])}
 
 
-def _delta(index: int, delta: dict[str, str], logprobs: dict[str, Any] | None, finish: str | None) -> Choice:
-    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+def _end(chunk: Chunk) -> dict[str, Any]:
+    return {"finish_reason": chunk.finish_reason, "stop_reason": chunk.stop_reason}
 
 
 def _contents(entries: Sequence[TokenLogprob]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ an unfinished character at the very end. Nobody wants to find them in a story.
 from __future__ import annotations
 
 import codecs
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 BROKEN = "�"
+WORD_START = "▁"
+"""How tokenizers of the SentencePiece kind write a space."""
+BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+"""How they write a byte that no token has."""
 LONGEST_WAIT = 16
 """Tokens that a tokenizer without byte-level tokens may hold back; a character has four bytes at most."""
 
@@ -39,6 +44,7 @@ class Vocabulary:
         self._special = {i for i, token in added.items() if token.special} | set(tokenizer.all_special_ids)
         self._byte_level = self._backend is not None and isinstance(self._backend.decoder, decoders.ByteLevel)
         self._bytes: dict[int, bytes] = {}
+        self._containing: dict[str, frozenset[int]] = {}
 
     def detokeniser(self) -> Detokeniser:
         """A decoder for a new answer."""
@@ -62,6 +68,22 @@ class Vocabulary:
         if token_id in self._special or not self._byte_level:
             return str(self._tokenizer.convert_ids_to_tokens(token_id) or "")
         return self.bytes_of(token_id).decode("utf-8", "replace")
+
+    def piece(self, token_id: int) -> bytes:
+        """What a token adds to a text, as bytes: none for special tokens, perhaps a part of a character."""
+        if self._byte_level or token_id in self._special:
+            return self.bytes_of(token_id)
+        token = str(self._tokenizer.convert_ids_to_tokens(token_id) or "")
+        if byte := BYTE_TOKEN.fullmatch(token):
+            return bytes([int(byte[1], 16)])
+        return token.replace(WORD_START, " ").encode("utf-8", "replace")
+
+    def containing(self, text: str) -> frozenset[int]:
+        """The tokens with `text` in them, found once and kept."""
+        if text not in self._containing:
+            wanted, ids = text.encode("utf-8"), range(len(self._tokenizer))
+            self._containing[text] = frozenset(i for i in ids if wanted in self.piece(i))
+        return self._containing[text]
 
     def is_special(self, token_id: int) -> bool:
         return token_id in self._special

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from novelray.generate import reading
 from novelray.generate.detokenise import Vocabulary
-from novelray.generate.protocol import Chunk, FinishReason, Request, TokenLogprob, Usage
+from novelray.generate.loops import LoopDetector
+from novelray.generate.protocol import LOOP, Chunk, FinishReason, Request, TokenLogprob, Usage
 from novelray.generate.samplers import SamplerState
 from novelray.generate.stops import StopMatcher
 
@@ -37,9 +39,14 @@ class Generation:
         self.finished = False
         self.submitted_at = time.monotonic()
         self._count = 0
-        self._end_ids = frozenset() if request.sampling.ignore_eos else end_ids
+        sampling = request.sampling
+        self._end_ids = frozenset() if sampling.ignore_eos else end_ids
+        self.ends = self._end_ids | set(sampling.stop_token_ids)
         self._detokeniser = vocabulary.detokeniser()
-        self._stops = StopMatcher(request.sampling.stop)
+        self._stops = StopMatcher(sampling.stop)
+        self._loops = LoopDetector(sampling.loop_repeats) if sampling.loop_repeats else None
+        self._counts_chars = sampling.max_chars is not None or sampling.min_chars > 0
+        self._chars = 0  # shown so far, as a reader counts
         self._unshown: list[int] = []
         self._logprobs: list[TokenLogprob] = []
 
@@ -59,17 +66,19 @@ class Generation:
         self._unshown.append(token_id)
         if logprob is not None:
             self._logprobs.append(logprob)
-        text = ""
-        reason: FinishReason | None = None
-        if token_id in self._end_ids:
-            reason = "stop"
+        if token_id in self.ends:
+            self._show("", "stop", None if token_id in self._end_ids else token_id)
+            return
+        text = self._stops.push(self._detokeniser.push(token_id))
+        if self._stops.found is not None:
+            self._show(text, "stop", self._stops.found)
+        elif self._loops is not None and self._loops.push(token_id):
+            self._show(text, "stop", LOOP)
         else:
-            text = self._stops.push(self._detokeniser.push(token_id))
-            if self._stops.stopped:
-                reason = "stop"
-            elif self._count >= self.limit:
-                reason = "length"
-        self._show(text, reason)
+            self._show(text, "length" if self._count >= self.limit else None)
+        if self.sampler is not None and self.sampler.holding:
+            least = self.request.sampling
+            self.sampler.holding = self._count < least.min_tokens or self._chars < least.min_chars
 
     def cancel(self) -> None:
         """End it because somebody asked to."""
@@ -80,13 +89,26 @@ class Generation:
         self.finished = True
         self.deliver(error)
 
-    def _show(self, text: str, reason: FinishReason | None) -> None:
+    def _show(self, text: str, reason: FinishReason | None, stop_reason: int | str | None = None) -> None:
         if reason is not None:
-            self.finished = True
             text += self._stops.flush()
+        if self._counts_chars:
+            whole, text = text, self._within_chars(text)
+            full = self._chars == self.request.sampling.max_chars
+            if reason != "cancelled" and full and (reason is None or reading.count(whole) > reading.count(text)):
+                reason, stop_reason = "length", None
+        self.finished = reason is not None
         if not text and reason is None:
             return  # its token ids go out with the text that they become part of
         usage = Usage(len(self.request.prompt_ids), self._count, self.found)
-        chunk = Chunk(text, tuple(self._unshown), usage, tuple(self._logprobs), reason)
+        chunk = Chunk(text, tuple(self._unshown), usage, tuple(self._logprobs), reason, stop_reason)
         self._unshown, self._logprobs = [], []
         self.deliver(chunk)
+
+    def _within_chars(self, text: str) -> str:
+        """As much of the text as `max_chars` leaves room for, maybe a part of a token."""
+        most = self.request.sampling.max_chars
+        if most is not None:
+            text = reading.first(text, most - self._chars)
+        self._chars += reading.count(text)
+        return text

@@ -47,6 +47,7 @@ def new_tokens(request: Request, context: int, vocabulary: int) -> int:
     prompt, sampling = request.prompt_ids, request.sampling
     check_prompt(prompt, context, vocabulary)
     _check_ids("logit_bias", tuple(sampling.logit_bias), vocabulary)
+    _check_ids("stop_token_ids", sampling.stop_token_ids, vocabulary)
     _check(sampling)
     return min(sampling.max_tokens, context - len(prompt))
 
@@ -68,16 +69,28 @@ def _check_ids(what: str, ids: Sequence[int], vocabulary: int) -> None:
 
 def _check(sampling: Sampling) -> None:
     """Not-a-number fails every comparison, and is refused with the rest."""
+    endless, s = float("inf"), sampling
     rules = {
-        "max_tokens": (sampling.max_tokens >= 1, "1 or more"),
-        "temperature": (0 <= sampling.temperature < float("inf"), "0 or more"),
-        "top_p": (0 < sampling.top_p <= 1, "above 0, at most 1"),
-        "min_p": (0 <= sampling.min_p <= 1, "0 to 1"),
-        "repetition_penalty": (0 < sampling.repetition_penalty < float("inf"), "above 0"),
-        "presence_penalty": (abs(sampling.presence_penalty) < float("inf"), "a number"),
-        "frequency_penalty": (abs(sampling.frequency_penalty) < float("inf"), "a number"),
-        "logprobs": (sampling.logprobs is None or sampling.logprobs >= 0, "0 or more"),
-        "logit_bias": (all(abs(v) < float("inf") for v in sampling.logit_bias.values()), "numbers"),
+        "max_tokens": (s.max_tokens >= 1, "1 or more"),
+        "min_tokens": (0 <= s.min_tokens <= s.max_tokens, "0 to max_tokens"),
+        "max_chars": (s.max_chars is None or s.max_chars >= 1, "1 or more"),
+        "min_chars": (0 <= s.min_chars <= (endless if s.max_chars is None else s.max_chars), "0 to max_chars"),
+        "temperature": (0 <= s.temperature < endless, "0 or more"),
+        "top_p": (0 < s.top_p <= 1, "above 0, at most 1"),
+        "min_p": (0 <= s.min_p <= 1, "0 to 1"),
+        "typical_p": (0 < s.typical_p <= 1, "above 0, at most 1"),
+        "xtc_probability": (0 <= s.xtc_probability <= 1, "0 to 1"),
+        "xtc_threshold": (0 <= s.xtc_threshold <= 1, "0 to 1"),
+        "repetition_penalty": (0 < s.repetition_penalty < endless, "above 0"),
+        "repetition_penalty_range": (s.repetition_penalty_range >= 0, "0 or more"),
+        "presence_penalty": (abs(s.presence_penalty) < endless, "a number"),
+        "frequency_penalty": (abs(s.frequency_penalty) < endless, "a number"),
+        "dry_multiplier": (0 <= s.dry_multiplier < endless, "0 or more"),
+        "dry_base": (1 <= s.dry_base < endless, "1 or more"),
+        "dry_allowed_length": (s.dry_allowed_length >= 1, "1 or more"),
+        "loop_repeats": (s.loop_repeats == 0 or s.loop_repeats >= 2, "0, or 2 or more"),
+        "logprobs": (s.logprobs is None or s.logprobs >= 0, "0 or more"),
+        "logit_bias": (all(abs(v) < endless for v in s.logit_bias.values()), "numbers"),
     }
     for name, (fine, wanted) in rules.items():
         if not fine:

@@ -9,6 +9,10 @@ from typing import Literal, Protocol
 from novelray.errors import EXIT_RETRY, NovelRayError
 
 FinishReason = Literal["stop", "length", "cancelled"]
+"""`stop`: the model, a stop string, a stop token or a loop; `length`: tokens, characters or the context are used up."""
+
+LOOP = "loop"
+"""The `stop_reason` of a text that went round in a circle."""
 
 
 class QueueFullError(NovelRayError):
@@ -39,20 +43,43 @@ class EngineError(NovelRayError):
     exit_code = EXIT_RETRY
 
 
+DRY_BREAKERS = ("\n", ":", '"', "*", *"。！？…「」『』“”：，、；《》—")
+"""Where DRY's repetitions end unless a request says otherwise: the original's four, and the marks of Chinese prose."""
+
+
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. Neutral values switch a sampler off and cost nothing."""
+    """How the next token is chosen and where the text ends. Neutral values switch a thing off and cost nothing.
+
+    Tokens that `min_tokens` or `min_chars` hold back are those that end a text: the model's own and `stop_token_ids`;
+    stop strings end it at any length. Characters are counted as `novelray.generate.reading` does.
+    """
 
     max_tokens: int = 256
+    min_tokens: int = 0  # before that many no token ends the text
+    max_chars: int | None = None  # counted characters, exact
+    min_chars: int = 0  # counted characters; before that many no token ends the text
     temperature: float = 1.0  # 0: the likeliest token
+    temperature_last: bool = False  # after the samplers that cut, not before them
     top_p: float = 1.0
     top_k: int = 0  # 0 or less: off
     min_p: float = 0.0
+    typical_p: float = 1.0
+    xtc_probability: float = 0.0  # how often the likeliest tokens are left out
+    xtc_threshold: float = 0.1  # of those that are at least this likely, all but the least likely
     repetition_penalty: float = 1.0  # over prompt and output
+    repetition_penalty_range: int = 0  # their last tokens; 0: all
     presence_penalty: float = 0.0  # over the output
     frequency_penalty: float = 0.0  # over the output
+    dry_multiplier: float = 0.0  # over prompt and output
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2  # tokens
+    dry_penalty_last_n: int = 0  # tokens; 0 or less: all
+    dry_sequence_breakers: tuple[str, ...] = DRY_BREAKERS
     seed: int | None = None  # None: drawn anew for each request
     stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    loop_repeats: int = 0  # a unit that stands so often in a row ends the text; 0: off
     ignore_eos: bool = False
     logprobs: int | None = None  # how many alternatives to report per token; None: no logprobs
     logit_bias: Mapping[int, float] = field(default_factory=dict)
@@ -92,13 +119,18 @@ class Usage:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of the answer. `text` holds whole characters only. The last chunk alone has a `finish_reason`."""
+    """A piece of the answer. `text` holds whole characters only. The last chunk alone has a `finish_reason`.
+
+    `stop_reason`, as in vLLM, is what ended it where something else than the model did: the stop string, the id of the
+    stop token, `loop`.
+    """
 
     text: str
     token_ids: tuple[int, ...]
     usage: Usage
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
+    stop_reason: int | str | None = None
 
 
 @dataclass(frozen=True)

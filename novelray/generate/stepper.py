@@ -113,7 +113,9 @@ class Stepper:
             generation.fail(EngineError(f"The adapter {gone} was unloaded.", "Try again."))
             self._free(generation)
             return
-        generation.sampler = SamplerState(request.sampling, request.prompt_ids, self.vocabulary_size, self.device)
+        generation.sampler = SamplerState(
+            request.sampling, request.prompt_ids, self.vocabulary_size, self.device, self.vocabulary, generation.ends
+        )
 
     def _prefill(self, generation: Generation) -> int:
         """Bring the next piece of a prompt into the cache, from the store or by reading it. Returns its tokens."""

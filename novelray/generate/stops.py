@@ -14,18 +14,19 @@ class StopMatcher:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(s for s in stops if s)
         self._held = ""
-        self.stopped = False
+        self.found: str | None = None
 
     def push(self, text: str) -> str:
-        """The text that is safe to show now. Once `stopped`, the stop itself and all after it are gone."""
+        """The text that is safe to show now. Once a stop is `found`, it and all after it are gone."""
         if not self._stops:
             return text
         text = self._held + text
         # Anything that starts before the held part cannot become a stop any more, so the search stays short.
-        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        found = [(at + len(stop), at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self.stopped, self._held = True, ""
-            return text[: min(found)[1]]
+            _, at, self.found = min(found)
+            self._held = ""
+            return text[:at]
         keep = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import time
 
 import pytest
 import torch
+from support.engines import PROMPTS, TOKENIZER, answer, ids, plain_loop, request, running, settled
 from support.tiny_models import make_model, make_tokenizer
 
 from novelray.errors import ModelError, NovelRayError
@@ -21,63 +20,6 @@ from novelray.generate.protocol import (
     RequestError,
     Sampling,
 )
-
-TOKENIZER = make_tokenizer()
-PROMPTS = [
-    "话说天下大势，",
-    "The river carried ",
-    "她说",
-    "大闹天宫的猴子笑道：",
-    "a",
-    "满纸荒唐言，一把辛酸泪！" * 4,
-    "🙂",
-    "morning. " * 20,
-]
-
-
-def ids(text):
-    return tuple(TOKENIZER(text)["input_ids"])
-
-
-def request(name="a", prompt="话说天下", adapter=None, **sampling):
-    style = {} if adapter is None else adapter if isinstance(adapter, dict) else {adapter: 1.0}
-    return Request(name, ids(prompt), Sampling(**{"ignore_eos": True, "max_tokens": 30} | sampling), style)
-
-
-@contextlib.asynccontextmanager
-async def running(model=None, **options):
-    engine = EmbeddedEngine(model or make_model(TOKENIZER), TOKENIZER, **options)
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
-async def answer(engine, wanted):
-    """(text, token ids, last chunk) of a request, its chunks checked on the way."""
-    chunks = [c async for c in engine.generate(wanted)]
-    assert all(c.finish_reason is None and c.text for c in chunks[:-1])
-    assert chunks[-1].finish_reason is not None
-    tokens = tuple(t for c in chunks for t in c.token_ids)
-    assert chunks[-1].usage.completion_tokens == len(tokens)
-    assert chunks[-1].usage.prompt_tokens == len(wanted.prompt_ids)
-    return "".join(c.text for c in chunks), tokens, chunks[-1]
-
-
-@torch.inference_mode()
-def plain_loop(model, prompt, count):
-    """Greedy tokens by whole forwards, without a cache: what any faster way has to equal."""
-    tokens = list(prompt)
-    for _ in range(count):
-        tokens.append(int(model(torch.tensor([tokens])).logits[0, -1].argmax()))
-    return tuple(tokens[len(prompt) :])
-
-
-async def settled(engine):
-    """Wait until nothing runs; fails when it takes long."""
-    async with asyncio.timeout(5):
-        while engine.capacity().running or engine.capacity().waiting:
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "deepseek"])
@@ -110,75 +52,12 @@ def test_a_long_prompt_read_in_pieces_gives_what_a_plain_loop_gives(monkeypatch)
     asyncio.run(main())
 
 
-def test_a_prompt_that_comes_again_is_not_read_again_and_its_text_is_the_same(monkeypatch):
-    monkeypatch.setattr("novelray.generate.stepper.PIECE_TOKENS", 16)
-    longer = PROMPTS[5] + "她说"
-    whole, again = ids(PROMPTS[5]), ids(longer)
-
-    async def main():
-        model = make_model(TOKENIZER)
-        async with running(model, prefix_bytes=0) as engine:
-            cold = [await answer(engine, request(prompt=p, seed=1, logprobs=1)) for p in (PROMPTS[5], longer)]
-            assert [last.usage.cached_tokens for *_, last in cold] == [0, 0]
-        async with running(model) as engine:
-            first = await answer(engine, request(prompt=PROMPTS[5], seed=1, logprobs=1))
-            calls = []
-            engine._stepper.forward = watch(engine._stepper.forward, calls)
-            retry = await answer(engine, request(prompt=PROMPTS[5], seed=1, logprobs=1))
-            assert not [n for n in calls if n > 1], "no piece of the prompt is computed"
-            goes_on = await answer(engine, request(prompt=longer, seed=1, logprobs=1))
-        assert first[:2] == retry[:2] == cold[0][:2]
-        assert goes_on[:2] == cold[1][:2]
-        assert first[2].logprobs == retry[2].logprobs, "not even in the last bit"
-        assert [r[2].usage.cached_tokens for r in (first, retry)] == [0, len(whole)]
-        common = next((i for i, (a, b) in enumerate(zip(whole, again, strict=False)) if a != b), len(whole))
-        assert goes_on[2].usage.cached_tokens == common // 16 * 16 > 0
-
-    asyncio.run(main())
-
-
-def watch(forward, calls):
-    """The forward, noting how many tokens of each row it is given."""
-
-    def watched(ids, *rest):
-        calls.append(ids.shape[1])
-        return forward(ids, *rest)
-
-    return watched
-
-
-def test_answers_to_one_prompt_read_it_once():
-    async def main():
-        async with running(max_batch=4) as engine:
-            wanted = [request(str(i), PROMPTS[5], seed=i) for i in range(4)]
-            usages = [last.usage for *_, last in await asyncio.gather(*[answer(engine, r) for r in wanted])]
-            assert sorted(u.cached_tokens for u in usages) == [0, *[len(ids(PROMPTS[5]))] * 3]
-
-    asyncio.run(main())
-
-
-def test_what_was_read_with_one_adapter_is_not_used_with_another_nor_after_a_reload(tmp_path):
-    for name in ("one", "two"):
-        make_adapter(tmp_path / name, make_model(TOKENIZER), {"one": 1, "two": 2}[name])
-
-    async def main():
-        async with running() as engine:
-            await engine.load_adapter("x@1", str(tmp_path / "one"))
-            styles = [{}, {"x@1": 1.0}, {"x@1": 0.5}]
-            texts = [await answer(engine, request(adapter=s, temperature=0)) for s in styles]
-            assert len({tokens for _, tokens, _ in texts}) == 3
-            assert [last.usage.cached_tokens for *_, last in texts] == [0, 0, 0]
-            await engine.unload_adapter("x@1")
-            await engine.load_adapter("x@1", str(tmp_path / "two"))  # an id that lies
-            other = await answer(engine, request(adapter="x@1", temperature=0))
-            assert other[2].usage.cached_tokens == 0
-            assert other[1] != texts[1][1]
-
-    asyncio.run(main())
-
-
 def test_the_same_seed_gives_the_same_answer_alone_and_among_31_others():
-    plans = [{}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 20, "repetition_penalty": 1.2, "logprobs": 2}]
+    plans = [
+        {}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 20, "repetition_penalty": 1.2, "logprobs": 2},
+        {"dry_multiplier": 0.8, "xtc_probability": 0.5, "typical_p": 0.9, "repetition_penalty": 1.1,
+         "repetition_penalty_range": 20, "min_tokens": 70, "loop_repeats": 4, "max_chars": 200},
+    ]  # fmt: skip
 
     async def main():
         async with running(max_batch=32) as engine:
@@ -242,40 +121,6 @@ def test_one_reader_gets_every_token_at_once_and_many_get_theirs_in_pieces(monke
 
 async def collect(engine, wanted):
     return [chunk async for chunk in engine.generate(wanted)]
-
-
-def test_a_stop_string_ends_the_answer_and_is_not_in_it():
-    async def main():
-        async with running() as engine:
-            whole, *_ = await answer(engine, request(seed=1, max_tokens=60))
-            stop = whole[20:26]
-            text, _, last = await answer(engine, request(seed=1, max_tokens=60, stop=("never", stop)))
-            assert (text, last.finish_reason) == (whole[: whole.find(stop)], "stop")
-            text, _, last = await answer(engine, request(seed=1, max_tokens=60, stop=(whole[-1:] + "never",)))
-            assert (text, last.finish_reason) == (whole, "length"), "what was held back belongs to the answer"
-
-    asyncio.run(main())
-
-
-def test_the_end_token_stops_and_is_no_text():
-    async def main():
-        async with running() as engine:
-            text, tokens, last = await answer(engine, request(ignore_eos=False, logit_bias={0: 1000.0}))
-            assert (text, tokens, last.finish_reason) == ("", (0,), "stop")
-            _, tokens, last = await answer(engine, request(max_tokens=3, logit_bias={0: 1000.0}))
-            assert (tokens, last.finish_reason) == ((0, 0, 0), "length")
-
-    asyncio.run(main())
-
-
-def test_the_context_bounds_an_answer_and_says_length():
-    async def main():
-        async with running(context=40) as engine:
-            _, tokens, last = await answer(engine, request(max_tokens=1000))
-            assert (last.finish_reason, len(tokens)) == ("length", 40 - len(ids("话说天下")))
-            assert engine.capacity().context == 40
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
@@ -469,126 +314,5 @@ def test_prompts_are_encoded_as_in_training_and_chats_by_the_template():
         with pytest.raises(RequestError, match="user first"):
             engine.encode_chat(messages)
         await engine.close()
-
-    asyncio.run(main())
-
-
-def make_adapter(folder, model, seed, **changes):
-    """A PEFT folder with random A and B, and the model with it in."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=4, lora_alpha=16, target_modules=["q_proj", "v_proj", "up_proj"], init_lora_weights=False, **changes
-    )
-    adapted = get_peft_model(model, config).eval()
-    adapted.save_pretrained(folder)
-    return adapted
-
-
-def test_rows_with_different_adapters_and_none_share_a_batch(tmp_path):
-    prompt = ids("话说天下")
-    expected = {None: plain_loop(make_model(TOKENIZER), prompt, 30)}
-    for seed, name, kind in ((1, "wuxia@1", {}), (2, "letters@2", {}), (3, "dora@3", {"use_dora": True})):
-        adapted = make_adapter(tmp_path / name, make_model(TOKENIZER), seed, **kind)
-        expected[name] = plain_loop(adapted, prompt, 30)
-    assert len(set(expected.values())) == 4
-
-    async def main():
-        async with running(max_batch=6) as engine:
-            for name in ("wuxia@1", "letters@2", "dora@3"):
-                await engine.load_adapter(name, str(tmp_path / name))
-            order = [None, "wuxia@1", "letters@2", "dora@3", "wuxia@1", None]
-            wanted = [request(str(i), adapter=name, temperature=0) for i, name in enumerate(order)]
-            answers = await asyncio.gather(*[answer(engine, r) for r in wanted])
-            assert [tokens for _, tokens, _ in answers] == [expected[name] for name in order]
-
-            stream = engine.generate(request("busy", adapter="wuxia@1", max_tokens=200))
-            await anext(stream)
-            with pytest.raises(RequestError, match="in use"):
-                await engine.unload_adapter("wuxia@1")
-            await stream.aclose()
-            await settled(engine)
-            await engine.unload_adapter("wuxia@1")
-            with pytest.raises(ModelError, match="not loaded"):
-                await answer(engine, request(adapter="wuxia@1"))
-            assert (await answer(engine, request(temperature=0)))[1] == expected[None]
-
-    asyncio.run(main())
-
-
-def test_a_style_is_the_weighted_sum_of_what_its_adapters_add(tmp_path):
-    from peft import PeftModel
-
-    style = {"wuxia@1": 0.7, "letters@2": 0.3}
-    for seed, name in enumerate(style):
-        make_adapter(tmp_path / name, make_model(TOKENIZER), seed + 1)
-    model = make_model(TOKENIZER)
-    blended = PeftModel.from_pretrained(make_model(TOKENIZER), tmp_path / "wuxia@1", adapter_name="wuxia")
-    blended.load_adapter(tmp_path / "letters@2", adapter_name="letters")
-    blended.add_weighted_adapter(["wuxia", "letters"], [0.7, 0.3], "both", combination_type="cat")
-    blended.set_adapter("both")
-    expected = plain_loop(blended.merge_and_unload(adapter_names=["both"]), ids("话说天下"), 30)
-
-    async def main():
-        async with running(model) as engine:
-            for name in style:
-                await engine.load_adapter(name, str(tmp_path / name))
-            wanted = [request("blend", adapter=style, temperature=0), request("base", temperature=0)]
-            blend, base = await asyncio.gather(*[answer(engine, r) for r in wanted])
-            nothing = await answer(engine, request(adapter={"wuxia@1": 0.0}, temperature=0))
-        assert blend[1] == expected
-        assert nothing[1] == base[1] != blend[1]
-
-    asyncio.run(main())
-
-
-def test_a_style_changes_while_the_text_streams_on(tmp_path):
-    make_adapter(tmp_path / "wuxia", make_model(TOKENIZER), 1)
-    adapter = "wuxia@1"
-
-    async def main():
-        async with running(max_batch=2) as engine:
-            await engine.load_adapter(adapter, str(tmp_path / "wuxia"))
-            plain = (await answer(engine, request(temperature=0, max_tokens=120)))[1]
-            tokens = []
-            async for chunk in engine.generate(request("live", temperature=0, max_tokens=120)):
-                if not tokens:
-                    engine.restyle("live", {adapter: 1.0})
-                tokens += chunk.token_ids
-            same = next(i for i, (a, b) in enumerate(zip(tokens, plain, strict=True)) if a != b)
-            assert 1 <= same < 100, "what was said before stays, what follows is in the new style"
-            with pytest.raises(ModelError, match="not loaded"):
-                engine.restyle("live", {"nobody@9": 1.0})
-            with pytest.raises(RequestError, match="weight"):
-                engine.restyle("live", {adapter: float("nan")})
-            engine.restyle("gone", {adapter: 1.0})
-
-    asyncio.run(main())
-
-
-def test_an_adapter_that_does_not_fit_is_refused_and_changes_nothing(tmp_path):
-    make_adapter(tmp_path / "wide", make_model(TOKENIZER, hidden_size=128), 1)
-    make_adapter(tmp_path / "biased", make_model(TOKENIZER), 1, lora_bias=True)
-    make_adapter(tmp_path / "dora", make_model(TOKENIZER), 1)
-    config = tmp_path / "dora" / "adapter_config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_dora": True}))
-    make_adapter(tmp_path / "other", make_model(TOKENIZER), 1)
-    (tmp_path / "other" / "base.json").write_text(json.dumps({"source": "folder:/x", "digest": "abc"}))
-    (tmp_path / "torn").mkdir()
-
-    async def main():
-        async with running(base_digest="xyz") as engine:
-            before = await answer(engine, request(temperature=0))
-            for name, why in (
-                ("wide", "does not fit"),
-                ("biased", "lora_bias"),
-                ("dora", "DoRA lengths"),
-                ("other", "abc"),
-                ("torn", "adapter_config"),
-            ):
-                with pytest.raises(ModelError, match=why):
-                    await engine.load_adapter(name, str(tmp_path / name))
-            assert (await answer(engine, request(temperature=0)))[:2] == before[:2]
 
     asyncio.run(main())

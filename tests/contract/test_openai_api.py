@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import openai
@@ -18,6 +21,7 @@ from support.tiny import tiny_llama
 from novelray.endpoint.app import create_app
 from novelray.endpoint.keys import KeyStore, default_url
 from novelray.endpoint.settings import ServedModel, Settings
+from novelray.generate.reading import count
 
 MODEL = "tiny@0123456789ab"
 LONG = {"ignore_eos": True}
@@ -116,6 +120,38 @@ def test_stop_strings_end_the_text_before_them(client):
     assert done.choices[0].finish_reason == "stop"
     streamed = list(client.completions.create(**asked, stop=stop, stream=True))
     assert "".join(p.choices[0].text for p in streamed) == done.choices[0].text
+
+
+def test_the_samplers_of_fiction_reach_the_engine_and_are_told(client):
+    fields = {"dry_multiplier": 0.8, "xtc_probability": 0.5, "typical_p": 0.9, "max_chars": 25, "stop_on_loop": True}
+    asked = {"model": MODEL, "prompt": "山雨欲来", "seed": 3, "extra_body": {**LONG, **fields}}
+    done = client.completions.create(**asked)
+    assert count(done.choices[0].text) == 25
+    assert (done.choices[0].finish_reason, done.choices[0].model_extra["stop_reason"]) == ("length", None)
+    told = done.model_extra["novelray"]["sampling"]
+    assert (told["dry_multiplier"], told["xtc_probability"], told["max_chars"], told["loop_repeats"]) == (
+        0.8,
+        0.5,
+        25,
+        4,
+    )
+    plain = client.completions.create(**asked | {"extra_body": {**LONG, "max_chars": 25}})
+    assert plain.choices[0].text != done.choices[0].text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_ended_a_text_is_told(client, stream):
+    def end(**more):
+        fields = {"logit_bias": {str(unit): 100}, "max_tokens": 60, **LONG, **more}
+        done = client.completions.create(model=MODEL, prompt="江湖", stream=stream, extra_body=fields)
+        last = list(done)[-1].choices[0] if stream else done.choices[0]
+        return last.finish_reason, last.model_extra["stop_reason"]
+
+    unit = next(iter(httpx_tokens(client, "a")))
+    assert end(stop="aaa") == ("stop", "aaa")
+    assert end(stop_token_ids=[unit]) == ("stop", unit)
+    assert end(stop_on_loop=True) == ("stop", "loop")
+    assert end() == ("length", None)
 
 
 def test_logprobs_come_in_both_forms_and_fit_the_text(client):
@@ -230,6 +266,43 @@ def test_the_async_client_streams(server):
             return [piece async for piece in stream]
 
     assert asyncio.run(read())[-1].choices[0].finish_reason == "length"
+
+
+def examples(language):
+    """The blocks of docs/serving.md in a language, but those that ask a head, which the tiny model has not."""
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
+    return [b for b in re.findall(rf"^```{language}\n(.*?)^```$", page, re.S | re.M) if "classify" not in b]
+
+
+def at(server, text, home):
+    """An example with this server's address, its key where a person has it, and this model's name."""
+    (home / ".novelray").mkdir(exist_ok=True)
+    (home / ".novelray" / "api-key").write_text(server[1])
+    return text.replace("http://127.0.0.1:8000", server[0]).replace("my-novel", "tiny")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_examples_of_the_documentation_run(server, tmp_path):
+    script = at(server, "set -e\n" + "\n".join(f"{e}\necho" for e in examples("bash")), tmp_path)
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)}
+    )
+    said = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert '"error"' not in said
+    assert "data: [DONE]" in said
+    assert said.count('"novelray"') == len(examples("bash")) - 1, "all but the one that counts tokens"
+
+
+def test_the_python_examples_of_the_documentation_run(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    names = {}
+    for example in examples("python"):
+        exec(compile(at(server, example, tmp_path), "docs/serving.md", "exec"), names)
+    names["client"].close()
+    assert names["choice"].finish_reason in ("stop", "length")
+    assert "'xtc_probability': 0.5" in capsys.readouterr().out
+    until(lambda: is_idle(server[0]), 20)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

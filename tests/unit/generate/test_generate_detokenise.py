@@ -84,3 +84,19 @@ def _sentencepiece_like():
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>")
+
+
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, None])
+def test_the_bytes_of_tokens_put_together_are_the_text(tokenizer):
+    tokenizer = tokenizer or _sentencepiece_like()
+    vocabulary = Vocabulary(tokenizer)
+    ids = tokenizer("a river 山 🙂 a", add_special_tokens=False)["input_ids"]
+    assert b"".join(map(vocabulary.piece, ids)).decode().strip() == "a river 山 🙂 a"
+    assert vocabulary.piece(tokenizer.eos_token_id or 0) == b""
+
+
+def test_the_tokens_with_a_text_in_them_are_found():
+    assert VOCABULARY.containing("er") == {i for i in range(len(TOKENIZER)) if b"er" in VOCABULARY.bytes_of(i)}
+    assert len(VOCABULARY.containing("er")) > 1
+    assert _byte_token(10)[0] in VOCABULARY.containing("\n")
+    assert Vocabulary(_sentencepiece_like()).containing("\n")

@@ -13,7 +13,7 @@ def run(pieces, stops):
     shown = []
     for piece in pieces:
         shown.append(matcher.push(piece))
-        if matcher.stopped:
+        if matcher.found:
             return shown, True
     return [*shown, matcher.flush()], False
 

@@ -134,7 +134,7 @@ def test_an_adapter_computes_what_was_trained_in_peft_merged_and_in_the_engine_b
     model = base_of(common)
     adapters = Adapters(model, exact=True)
     adapters.load("a", str(folder))
-    adapters.use(["a", None])
+    adapters.use([{"a": 1.0}, {}])
     beside = logits(model)
     torch.testing.assert_close(beside[0], expected[0], **close)
     torch.testing.assert_close(beside[1], before[1], **close)
@@ -222,7 +222,7 @@ def test_dora_in_the_engine_does_not_stretch_a_bias(tmp_path):
     export_adapter(weights.items(), adapter_config(section, adapted_modules(weights)), tmp_path / "adapter")
     adapters = Adapters(base, exact=True)
     adapters.load("a", str(tmp_path / "adapter"))
-    adapters.use(["a", "a"])
+    adapters.use([{"a": 1.0}, {"a": 1.0}])
     torch.testing.assert_close(logits(base), logits(model), atol=1e-3, rtol=1e-4)
 
 
