@@ -309,6 +309,9 @@ def broken_rules(recipe: Recipe) -> list[Problem]:
 
 
 def _pairs(recipe: Recipe) -> Iterator[tuple[Rule, StageSection]]:
+    stages = recipe.train.resolved()
+    if recipe.update.continual is not None:
+        stages = (*stages, recipe.update.stage(stages[-1]))
     for rule in RULES:
-        for stage in recipe.train.resolved():
+        for stage in stages:
             yield rule, stage
