@@ -16,12 +16,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from novelray.plan.shape import ModelShape, frozen_parameters, linear_parameters, lora_parameters, parameters
+from novelray.plan.shape import (
+    ModelShape,
+    adapted_parameters,
+    frozen_parameters,
+    linear_parameters,
+    lora_parameters,
+    parameters,
+)
 from novelray.recipe.scaling import ScalingSection
 from novelray.recipe.train import LoraSection, StageSection
 
 MOMENTS = 8  # bytes per trained weight: AdamW's two in fp32
+MOMENTS_8BIT = 2 * (1 + 4 / 256)  # the same in 8 bits, with one fp32 scale for 256 of them: Dettmers et al. (2022)
 MASTER = 4  # bytes per trained weight: the fp32 copy that bf16 training and every ZeRO stage from 1 on keep
+FISHER = 2  # bytes per weight that EWC holds back
+LIVE = 10**9  # weights that ZeRO-3 has whole on a device at once (train/engine.py)
 BYTES_OF_BITS = {4: 4.127 / 8, 8: 1.0}  # per weight of a quantised base
 BIG_VOCABULARY, CHUNK = 32_000, 2048  # from which vocabulary on, and in chunks of how many tokens (train/objective.py)
 
@@ -38,6 +48,9 @@ class Strategy:
     zero: int = 0
     workers: int = 1
     offload: bool = False
+    offload_weights: bool = False
+    small_moments: bool = False
+    ewc: bool = False
     micro_batch: int = 1
     context: int = 1024
     recompute: bool = False
@@ -63,11 +76,19 @@ class Memory:
     activations: int
     logits: int
     host: int = 0
+    penalty: int = 0
 
     @property
     def total(self) -> int:
         """Bytes on the device."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.logits
+        return self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.penalty
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """What the total is made of, under names for people."""
+        parts = {"weights": self.weights, "gradients": self.gradients, "optimiser": self.optimizer}
+        parts |= {"activations": self.activations, "logits": self.logits}
+        return parts | ({"EWC": self.penalty} if self.penalty else {})
 
 
 def strategy_of(stage: StageSection, scaling: ScalingSection, context: int, bf16: bool) -> Strategy:
@@ -76,7 +97,9 @@ def strategy_of(stage: StageSection, scaling: ScalingSection, context: int, bf16
         lora=stage.lora if stage.adapts else None, frozen=stage.freeze_layers,
         bits=stage.bits if stage.method == "qlora" else None, zero=scaling.zero, workers=scaling.workers,
         bf16=stage.precision == "bf16" or (stage.precision == "auto" and bf16), context=context,
-        offload=scaling.offload == "optimizer", micro_batch=stage.micro_batch, recompute=stage.activation_checkpointing,
+        offload=scaling.offload != "none", offload_weights=scaling.offload == "parameters",
+        small_moments=stage.optimizer == "adamw8bit", ewc=stage.continual.ewc is not None,
+        micro_batch=stage.micro_batch, recompute=stage.activation_checkpointing,
     )  # fmt: skip
 
 
@@ -84,15 +107,17 @@ def estimate(shape: ModelShape, strategy: Strategy) -> Memory:
     """Memory per worker for AdamW."""
     trained, n = trained_parameters(shape, strategy.lora, strategy.frozen), strategy.workers
     zero = max(strategy.zero, 1) if strategy.bf16 else strategy.zero
-    state = MOMENTS + (MASTER if zero >= 1 else 0)
-    optimizer = state * trained // (n if zero >= 1 else 1)
+    state = (MOMENTS_8BIT if strategy.small_moments else MOMENTS) + (MASTER if zero >= 1 else 0)
+    optimizer = int(state * trained) // (n if zero >= 1 else 1)
+    weights = _weights(shape, strategy) // (n if zero >= 3 else 1)
     return Memory(
-        weights=_weights(shape, strategy) // (n if zero >= 3 else 1),
+        weights=min(weights, strategy.size * LIVE) if strategy.offload_weights else weights,
         gradients=strategy.size * trained // (n if zero >= 2 else 1),
         optimizer=0 if strategy.offload else optimizer,
         activations=_activations(shape, strategy),
         logits=_logits(shape, strategy),
-        host=optimizer if strategy.offload else 0,
+        host=(optimizer if strategy.offload else 0) + (weights if strategy.offload_weights else 0),
+        penalty=_penalty(shape, strategy) if strategy.ewc else 0,
     )
 
 
@@ -101,6 +126,17 @@ def trained_parameters(shape: ModelShape, lora: LoraSection | None, frozen: int 
     if lora is None:
         return parameters(shape) - (frozen_parameters(shape, frozen) if frozen else 0)
     return lora_parameters(shape, lora.rank, lora.targets, lora.dora)
+
+
+def _penalty(shape: ModelShape, strategy: Strategy) -> int:
+    """A worker's share of what EWC holds (train/continual.py): the Fisher information in bf16 of every weight that may
+    move, and where these started; of matrices under an adapter that is needed with PiSSA alone, in fp32. Measuring the
+    information takes 4 bytes a weight for a while, before there is an optimiser, in CPU memory where the device has no
+    room."""
+    if strategy.lora is None:
+        return (FISHER + strategy.size) * trained_parameters(shape, None, strategy.frozen) // strategy.workers
+    start = 4 if strategy.lora.init == "pissa" else 0
+    return (FISHER + start) * adapted_parameters(shape, strategy.lora.targets) // strategy.workers
 
 
 def _weights(shape: ModelShape, strategy: Strategy) -> int:

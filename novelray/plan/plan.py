@@ -202,10 +202,8 @@ def _split(stage: StagePlan) -> str:
     memory = stage.memory
     if memory is None:
         return ""
-    parts = {"weights": memory.weights, "gradients": memory.gradients, "optimiser": memory.optimizer}
-    parts |= {"activations": memory.activations, "logits": memory.logits}
     host = f"; {big_bytes(memory.host)} in CPU memory" if memory.host else ""
-    return f", {big_bytes(memory.total)} ({', '.join(f'{k} {big_bytes(v)}' for k, v in parts.items())}{host})"
+    return f", {big_bytes(memory.total)} ({', '.join(f'{k} {big_bytes(v)}' for k, v in memory.parts.items())}{host})"
 
 
 def _big(number: int) -> str:

@@ -86,6 +86,21 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: r.scaling.offload == "optimizer" and r.scaling.zero == 0,
     ),
     Rule(
+        "offloaded-weights-need-zero-3",
+        ("scaling.offload", "scaling.zero"),
+        "scaling.offload 'parameters' needs ZeRO-3, and scaling.zero is {r.scaling.zero}.",
+        "Set scaling.zero to 3, or scaling.offload to optimizer or none.",
+        lambda r, s: r.scaling.offload == "parameters" and r.scaling.zero != 3,
+    ),
+    Rule(
+        "small-moments-stay-on-the-device",
+        ("train.optimizer", "scaling.offload"),
+        "train.optimizer 'adamw8bit' does not go with scaling.offload {r.scaling.offload!r} in stage {s.name!r}: it is "
+        "for moments on the device.",
+        "Set scaling.offload to none, or train.optimizer to adamw: CPU memory has room for whole moments.",
+        lambda r, s: s.optimizer == "adamw8bit" and r.scaling.offload != "none",
+    ),
+    Rule(
         "scratch-needs-full-first",
         ("model.base", "train.method"),
         "The first stage ({s.name!r}) uses {s.method!r} on {r.model.base!r}, whose weights are random.",

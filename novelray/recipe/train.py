@@ -80,6 +80,10 @@ class Hyper(Section):
     max_steps: PositiveInt | None = None
     """Stop after this many optimiser steps, whatever `epochs` says."""
 
+    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    """`adamw8bit`: AdamW whose two moments take 8 bits each instead of 32 (Dettmers et al., 2022; bitsandbytes), for
+    2 bytes per trained weight instead of 8."""
+
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """Peak learning rate of AdamW."""
 
@@ -168,6 +172,7 @@ class StageSection(Hyper):
         """Like every section's, less the settings of what is not done."""
         unused = {"freeze_layers"} if self.adapts else {"lora"}
         unused |= set() if self.method == "qlora" else {"bits"}
+        unused |= {"optimizer"} if self.optimizer == "adamw" else set()
         unused |= set() if self.continual.active else {"continual"}
         unused |= set() if self.curriculum else {"curriculum"}
         unused |= set() if self.tasks else {"tasks"}

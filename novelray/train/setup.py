@@ -160,5 +160,7 @@ def _engine(job: Job, place: Place, model: PreTrainedModel, bf16: bool) -> Any:
     accumulation = job.stage.global_batch // (job.stage.micro_batch * place.world)
     scaling = job.scaling
     config = deepspeed_config(job.stage, scaling.zero, scaling.offload, accumulation, bf16, place.cuda)
-    module = (TaskLosses if job.stage.tasks else NextTokenLoss)(model).to(place.device)
+    module = (TaskLosses if job.stage.tasks else NextTokenLoss)(model)
+    if scaling.offload != "parameters":
+        module = module.to(place.device)
     return build_engine(module, build_optimizer(module, job.stage, place.cuda), config)

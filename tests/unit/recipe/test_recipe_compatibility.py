@@ -26,6 +26,14 @@ BREAKING = {
     ),
     "ewc-needs-something-known": ({"train": {**FULL, "continual": {"ewc": {}}}}, ["'scratch:nano'", "'main'"]),
     "offload-needs-zero": ({"train": FULL, "scaling": {"offload": "optimizer"}}, ["'optimizer'", "is 0"]),
+    "offloaded-weights-need-zero-3": (
+        {"train": FULL, "scaling": {"offload": "parameters", "zero": 2}},
+        ["'parameters'", "is 2"],
+    ),
+    "small-moments-stay-on-the-device": (
+        {"train": {**FULL, "optimizer": "adamw8bit"}, "scaling": {"offload": "optimizer", "zero": 1}},
+        ["'adamw8bit'", "'optimizer'", "'main'"],
+    ),
     "scratch-needs-full-first": ({"train": {"method": "lora"}}, ["'scratch:nano'", "'lora'", "'main'"]),
     "pissa-needs-whole-weights": (
         {"model": {"base": "some/base"}, "train": {"method": "qlora", "lora": {"init": "pissa"}}},
