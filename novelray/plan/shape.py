@@ -209,6 +209,16 @@ def lora_parameters(
     return shape.layers * (rank * sum(sum(linears[name]) for name in names) + lengths)
 
 
+def prefix_parameters(shape: ModelShape, tokens: int, projection: int | None) -> int:
+    """Weights that prefix tuning trains: a key and a value for each layer and token (Li and Liang, 2021), or the two
+    layers of the network that they come from, and its inputs."""
+    width = shape.key_value_heads * shape.head_dim
+    whole = 2 * shape.layers * width
+    if projection is None:
+        return tokens * whole
+    return tokens * width + (width + 1) * projection + (projection + 1) * whole
+
+
 def adapted_parameters(shape: ModelShape, targets: tuple[str, ...] | Literal["all-linear"]) -> int:
     """Weights of the matrices under the adapters."""
     linears, names = _adapted(shape, targets)
