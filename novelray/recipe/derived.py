@@ -13,8 +13,14 @@ def recipe_of_update(recipe: Recipe, base: str) -> Recipe:
 
     Raises RecipeError for settings that do not go together then.
     """
+    last = recipe.train.resolved()[-1]
+    if last.method == "prefix":
+        raise RecipeError(
+            f"The last stage ({last.name!r}) trains a prefix, from which no update can go on.",
+            "Train it anew with novelray train, or set its train.method to lora.",
+        )
     train = TrainSection(
-        stages=(recipe.update.stage(recipe.train.resolved()[-1]),),
+        stages=(recipe.update.stage(last),),
         checkpoint_every=recipe.train.checkpoint_every,
         keep_checkpoints=recipe.train.keep_checkpoints,
     )

@@ -52,5 +52,11 @@ def test_a_recipe_whose_update_would_be_refused_is_refused():
         recipe_of_update(recipe(train={"global_batch": 1}), VERSION)
 
 
+def test_a_prefix_is_not_updated_and_it_is_said_before_anything_is_done():
+    with pytest.raises(RecipeError, match="trains a prefix") as caught:
+        recipe_of_update(recipe(train={"stages": [STAGES[0], {"name": "voice", "method": "prefix"}]}), VERSION)
+    assert "lora" in caught.value.hint
+
+
 def test_updates_change_no_recipe_s_identity():
     assert recipe({"min_new_tokens": 5}).identity() == recipe().identity()
