@@ -87,6 +87,12 @@ class PreemptedError(NovelRayError):
     exit_code = EXIT_RETRY
 
 
+class BusyError(NovelRayError):
+    """Somebody else is doing this already, and only one may."""
+
+    exit_code = EXIT_RETRY
+
+
 class NotPromotedError(NovelRayError):
     """A trained model is worse than the recipe allows. It is registered, and the alias stays where it was."""
 

@@ -20,5 +20,5 @@ ClusterOption = Annotated[
     str | None,
     typer.Option("--cluster", "-c", metavar="NAME", help="A name in ~/.novelray/clusters.yaml, or http://HOST:8265."),
 ]
-StageOption = Annotated[str, typer.Option("--stage", "-s", help="corpus, train, tune, evaluate, serve or run.")]
+StageOption = Annotated[str, typer.Option("--stage", "-s", help="corpus, train, update, tune, evaluate, serve or run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -14,7 +14,7 @@ PANEL = "Stages"
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
-    for verb in (corpus, diff, plan, train, tune, evaluate, serve, deploy, run):
+    for verb in (corpus, diff, plan, train, update, tune, evaluate, serve, deploy, run):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -51,6 +51,11 @@ def plan(recipe: RecipeArgument, overrides: Overrides = None) -> None:
 def train(recipe: RecipeArgument, overrides: Overrides = None, fresh: Fresh = False) -> None:
     """Train and register the model; goes on from the last commit after a crash."""
     _run("train", recipe, _with_fresh(overrides, fresh))
+
+
+def update(recipe: RecipeArgument, overrides: Overrides = None) -> None:
+    """Go on training the promoted model on what is new in the books; nothing new, nothing done."""
+    _run("update", recipe, overrides)
 
 
 def tune(recipe: RecipeArgument, overrides: Overrides = None) -> None:

@@ -10,7 +10,7 @@ from novelray.recipe import Recipe
 
 PIPELINE = "novelray.onray.pipeline"
 
-STAGES = ("corpus", "train", "tune", "evaluate", "serve", "run")
+STAGES = ("corpus", "train", "update", "tune", "evaluate", "serve", "run")
 """What can be submitted as a job."""
 
 

@@ -34,7 +34,7 @@ def load_model(
     trust_remote_code: bool = False,
     changes: Changes = UNCHANGED,
 ) -> PreTrainedModel:
-    """The model of a source (see models/source.py), on the CPU, weights in `dtype`, adapters merged.
+    """The model of a source (see models/source.py), on the CPU, weights in `dtype`, adapters merged, a prefix in place.
 
     `tokenizer`, `context` (tokens) and `seed` are used for `scratch:` sources only. `changes`: what a recipe asks for;
     a model of ours brings its own.
@@ -43,6 +43,8 @@ def load_model(
     if kind == "scratch":
         assert tokenizer is not None
         return _from_config(value, tokenizer, context, seed, dtype, changes)
+    from novelray.models.prefix import is_prefix, load_prefix  # torch: late
+
     if kind == "folder":
         return from_folder(Path(value), dtype, trust_remote_code, changes)
     artifact = artifacts.get(value)
@@ -51,7 +53,7 @@ def load_model(
         base = load_model(
             base_of(folder), artifacts, dtype, trust_remote_code=trust_remote_code, changes=changes.over(folder)
         )
-        return merge(base, folder)
+        return load_prefix(base, folder) if is_prefix(folder) else merge(base, folder)
     return from_folder(folder, dtype, trust_remote_code, changes)
 
 
@@ -79,11 +81,13 @@ def load_for_serving(
     """A model ready to generate on `device` (adapter merged, eval mode; bf16 on CUDA, fp32 else) and its tokenizer."""
     import torch
 
+    from novelray.models.prefix import is_prefix, load_prefix
+
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     changes = UNCHANGED.over(adapter_folder) if adapter_folder else UNCHANGED
     model = from_folder(base_folder, dtype, trust_remote_code, changes)
     if adapter_folder is not None:
-        model = merge(model, adapter_folder)
+        model = (load_prefix if is_prefix(adapter_folder) else merge)(model, adapter_folder)
     moved: Any = model.eval().to(torch.device(device))
     return moved, load_tokenizer(adapter_folder or base_folder)
 

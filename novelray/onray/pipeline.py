@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from novelray.models.source import check_context, digest_of_source, resolve
 from novelray.onray import session
 from novelray.plan import unusual_rates
 from novelray.recipe import Recipe
+from novelray.recipe.derived import recipe_of_update
 from novelray.recipe.train import StageSection
 from novelray.registry import Registry, Version
 from novelray.shards.chapters import CHAPTERS_FILE, read_chapters
 from novelray.shards.labels import check_classes
 from novelray.shards.tokenizer import digest_of_tokenizer
 from novelray.storage import Artifact, Artifacts, Plan, Store
+from novelray.storage.claim import claimed
 from novelray.telemetry.trackers import check_trackers
 from novelray.train.fisher import fisher_plan
 from novelray.train.job import Job
@@ -67,6 +69,21 @@ def train(recipe: Recipe, say: Say) -> Version:
     """Everything up to a registered model."""
     with _started(recipe):
         return register(recipe, _train(recipe, say), None, say)
+
+
+def update(recipe: Recipe, say: Say) -> Version | None:
+    """Go on training the promoted model on the chapters that it has not seen; None when there are too few.
+
+    Raises BusyError while another update of the model runs, and NotPromotedError as `train` does.
+    """
+    artifacts = open_artifacts(recipe)
+    claim = f"claims/update-{recipe.model_name}.json"
+    with claimed(artifacts.store, claim, f"An update of {recipe.model_name}"):
+        base = _registered(recipe, artifacts)
+        derived = recipe_of_update(recipe, base.id)
+        with _started(derived):
+            trained = _trained_on_what_is_new(derived, base, artifacts, say)
+            return register(derived, trained, None, say) if trained else None
 
 
 def evaluate(recipe: Recipe, say: Say) -> Artifact:
@@ -162,8 +179,38 @@ def _train(recipe: Recipe, say: Say, stages: int | None = None) -> Trained:
     return trained
 
 
-def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) -> Job:
-    """The job of the stage after those that are trained: its tokenizer, its shards, what it starts from."""
+def _trained_on_what_is_new(recipe: Recipe, base: Version, artifacts: Artifacts, say: Say) -> Trained | None:
+    """The update's corpus, job and model; None, and it is said why, when there is nothing to do."""
+    from novelray.onray.corpus import build_corpus
+    from novelray.onray.shards import NothingNewError
+    from novelray.onray.train import train as train_stage
+
+    found = Trained(build_corpus(recipe, artifacts, say), (), ())
+    known = known_shards(artifacts, f"artifact:{base.artifact}")
+    try:
+        job = _next_job(recipe, artifacts, found, say, known)
+    except NothingNewError:
+        say(f"update: nothing new: {base.id} knows every chapter")
+        return None
+    tokens, least = artifacts.get(job.shards).counts["train"]["tokens"], recipe.update.min_new_tokens
+    if tokens < least:
+        say(f"update: {tokens:,} new tokens; from {least:,} on they are trained on (update.min_new_tokens)")
+        return None
+    made, registry = artifacts.find(job.plan.id), Registry(artifacts.store)
+    if made and made.manifest.digest() == registry.moved_from(recipe.model_name, recipe.registry.alias):
+        say(f"update: {made.id} was made of this and {recipe.registry.alias} was moved back from it: left alone")
+        return None
+    if not recipe.registry.promote.asked:
+        say("update: warning: the new version is promoted whatever it is like (registry.promote says nothing)")
+    job = replace(job, origin=None)  # new chapters make another run, and the one that was not finished stops nobody
+    return replace(found, jobs=(job,), models=(train_stage(job, say),))
+
+
+def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say, known: tuple[str, ...] = ()) -> Job:
+    """The job of the stage after those that are trained: its tokenizer, its shards, what it starts from.
+
+    `known`: ids of shards whose chapters are left out.
+    """
     from novelray.onray.difficulty import with_difficulty
     from novelray.onray.shards import build_shards
 
@@ -178,7 +225,7 @@ def _next_job(recipe: Recipe, artifacts: Artifacts, trained: Trained, say: Say) 
     digest = value if value.startswith("tokenizer-") else digest_of_tokenizer(folder)
     shards_of = partial(build_shards, recipe, artifacts, trained.corpus, folder, digest, say=say)
     old = _old_shards(artifacts, stage, source, shards_of)
-    shards = shards_of(stage.books)
+    shards = shards_of(stage.books, known=known)
     _check_tasks(stage, shards)
     job = job_for(recipe, artifacts, stage, source, tokenizer, shards, old, trained.jobs)
     return with_difficulty(job, trained.corpus, say)

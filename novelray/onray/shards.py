@@ -10,10 +10,12 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from novelray.corpus.schema import chapter_files, chapters
@@ -23,6 +25,7 @@ from novelray.onray.data import Row, map_rows
 from novelray.onray.errors import from_ray
 from novelray.recipe import Recipe
 from novelray.shards.chapters import CHAPTERS_FILE, SCHEMA, chapters_bytes
+from novelray.shards.chapters import read_chapters as read_table
 from novelray.shards.encode import Encoder
 from novelray.shards.make import ShardCounts, make_shard
 from novelray.shards.plan import Listed, matching, plan_shards
@@ -35,6 +38,10 @@ SPLITS = ("train", "heldout")
 TOKENIZER_CHARS = 200_000_000  # more text no longer changes which merges are the most frequent ones
 
 Say = Callable[[str], None]
+
+
+class NothingNewError(CorpusError):
+    """Every chapter to train on was trained on before."""
 
 
 def build_tokenizer(recipe: Recipe, artifacts: Artifacts, corpus: Artifact, say: Say) -> Artifact:
@@ -85,15 +92,16 @@ def training_texts(corpus: Artifact, most: int = TOKENIZER_CHARS) -> Iterator[st
 
 def build_shards(
     recipe: Recipe, artifacts: Artifacts, corpus: Artifact, tokenizer: Path, tokenizer_digest: str,
-    books: tuple[str, ...], say: Say,
+    books: tuple[str, ...], say: Say, known: tuple[str, ...] = (),
 ) -> Artifact:  # fmt: skip
     """Tokenise and pack the chapters of the books that match `books`, or find the shards made before.
 
-    Raises CorpusError when no book matches or all of the matching chapters are held out, ModelError when the
-    tokenizer cannot be read, StorageError and DamagedError. Nothing half-written stays behind.
+    `known`: ids of shards whose chapters are left out. Raises CorpusError when no book matches or all of the matching
+    chapters are held out, NothingNewError when none but known ones is left to train on, ModelError when the tokenizer
+    cannot be read, StorageError and DamagedError. Nothing half-written stays behind.
     """
     inputs = {"corpus": corpus.id, "tokenizer": tokenizer_digest}
-    section = {**recipe.shards.identity(), "books": list(books)}
+    section = {**recipe.shards.identity(), "books": list(books)} | ({"known": list(known)} if known else {})
     plan = Plan("shards", SHARDS_VERSION, inputs, section)
     found = artifacts.find(plan.id)
     if found is not None:
@@ -101,7 +109,7 @@ def build_shards(
         return found
     encoder = Encoder.of(load_tokenizer(tokenizer))
     session.start()
-    chosen, about = _chosen(corpus, books, say)
+    chosen, about = _chosen(corpus, books, _digests_in(artifacts, known), say)
     with _drafted(artifacts, plan) as draft:
         draft.write(CHAPTERS_FILE, chapters_bytes(about))
         counts = _write_shards(recipe, corpus, chosen, encoder, draft)
@@ -115,10 +123,10 @@ def build_shards(
     return artifact
 
 
-def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> tuple[list[Listed], pa.Table]:
+def _chosen(corpus: Artifact, books: tuple[str, ...], known: frozenset[str], say: Say) -> tuple[list[Listed], pa.Table]:
     """The chapters to make rows of, in the corpus's order, and what is known of each (the columns of SCHEMA).
 
-    Each file's bytes are verified where it is read.
+    `known`: digests of chapters that are left out. Each file's bytes are verified where it is read.
     """
     rows = [{"file": name} for name in chapter_files(corpus)]
     lists = map_rows(rows, _list_task, {"corpus": corpus}, "Listing the chapters")
@@ -130,6 +138,11 @@ def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> tuple[list[Li
     chosen, idle = matching(listed, books)
     for glob in idle:
         say(f"shards: no book is named {glob!r}; going on with the others")
+    if known:
+        stale = _stale(lists, known)
+        chosen = [c for c in chosen if c.chapter_id not in stale]
+        if all(c.split != "train" for c in chosen):
+            raise NothingNewError("No chapter to train on is new.", "Add books, or chapters to their files.")
     splits = {c.split for c in chosen}
     if "train" not in splits:
         raise CorpusError("All chapters of the chosen books are held out: none is left to train on.",
@@ -144,8 +157,37 @@ def _chosen(corpus: Artifact, books: tuple[str, ...], say: Say) -> tuple[list[Li
 LISTED_COLUMNS = ("chapter_id", "book", "split", "chars")
 
 
+def _stale(lists: list[Row], known: frozenset[str]) -> set[str]:
+    """Ids of the chapters that are known: by their text, and what augmentation made of such a one."""
+    columns = [[found[name] for found in lists] for name in ("chapter_id", "digest", "source")]
+    ids, digests, sources = (list(chain.from_iterable(column)) for column in columns)
+    seen = {name for name, digest in zip(ids, digests, strict=True) if digest in known}
+    return seen | {name for name, source in zip(ids, sources, strict=True) if source in seen}
+
+
+def _digests_in(artifacts: Artifacts, shards: tuple[str, ...]) -> frozenset[str]:
+    """Digests of the chapters, trained on or held out, that some shards were made from."""
+    found = [artifacts.get(name) for name in shards]
+    ids = {one.id: read_table(one.read(CHAPTERS_FILE)).column("chapter_id").to_pylist() for one in found}
+    corpora = [artifacts.get(one.manifest.inputs["corpus"]) for one in found]
+    rows = [
+        {"shards": one.id, "file": name}
+        for one, corpus in zip(found, corpora, strict=True)
+        for name in chapter_files(corpus)
+    ]
+    options = {"corpora": dict(zip(ids, corpora, strict=True)), "ids": ids}
+    lists = map_rows(rows, _digests_task, options, "Listing the known chapters")
+    return frozenset(digest for found in lists for digest in found["digests"])
+
+
+def _digests_task(row: Row, corpora: dict[str, Artifact], ids: dict[str, list[str]]) -> Row:
+    table = read_chapters(corpora[row["shards"]], row["file"], ("chapter_id", "digest"))
+    kept = pc.is_in(table.column("chapter_id"), pa.array(ids[row["shards"]], pa.string()))
+    return {"digests": table.filter(kept).column("digest").to_pylist()}
+
+
 def _list_task(row: Row, corpus: Artifact) -> Row:
-    names = (*SCHEMA.names, "chars")
+    names = (*SCHEMA.names, "chars", "digest", "source")
     table = read_chapters(corpus, row["file"], names)
     return {"file": row["file"], **{name: table.column(name).to_pylist() for name in names}}
 

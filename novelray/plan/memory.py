@@ -16,31 +16,52 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from novelray.plan.shape import ModelShape, frozen_parameters, linear_parameters, lora_parameters, parameters
+from novelray.plan.shape import (
+    ModelShape,
+    adapted_parameters,
+    frozen_parameters,
+    linear_parameters,
+    lora_parameters,
+    parameters,
+    prefix_parameters,
+)
 from novelray.recipe.scaling import ScalingSection
-from novelray.recipe.train import LoraSection, StageSection
+from novelray.recipe.train import LoraSection, PrefixSection, StageSection
 
 MOMENTS = 8  # bytes per trained weight: AdamW's two in fp32
+MOMENTS_8BIT = 2 * (1 + 4 / 256)  # the same in 8 bits, with one fp32 scale for 256 of them: Dettmers et al. (2022)
 MASTER = 4  # bytes per trained weight: the fp32 copy that bf16 training and every ZeRO stage from 1 on keep
+FISHER = 2  # bytes per weight that EWC holds back
+LIVE = 10**9  # weights that ZeRO-3 has whole on a device at once (train/engine.py)
 BYTES_OF_BITS = {4: 4.127 / 8, 8: 1.0}  # per weight of a quantised base
 BIG_VOCABULARY, CHUNK = 32_000, 2048  # from which vocabulary on, and in chunks of how many tokens (train/objective.py)
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """How the training state is laid out over workers. `lora` None: every weight is trained, but for those of the lower
-    `frozen` layers and the embeddings. `bits`: of the linear layers' weights under an adapter, where they are fewer."""
+    """How the training state is laid out over workers. Without `lora` and `prefix` every weight is trained, but for
+    those of the lower `frozen` layers and the embeddings. `bits`: of the linear layers' weights under an adapter, where
+    they are fewer."""
 
     lora: LoraSection | None = None
+    prefix: PrefixSection | None = None
     frozen: int = 0
     bits: int | None = None
     bf16: bool = False
     zero: int = 0
     workers: int = 1
     offload: bool = False
+    offload_weights: bool = False
+    small_moments: bool = False
+    ewc: bool = False
     micro_batch: int = 1
     context: int = 1024
     recompute: bool = False
+
+    @property
+    def frozen_base(self) -> bool:
+        """Whether no weight of the base is trained."""
+        return self.lora is not None or self.prefix is not None
 
     @property
     def size(self) -> int:
@@ -63,37 +84,57 @@ class Memory:
     activations: int
     logits: int
     host: int = 0
+    penalty: int = 0
 
     @property
     def total(self) -> int:
         """Bytes on the device."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.logits
+        return self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.penalty
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """What the total is made of, under names for people."""
+        parts = {"weights": self.weights, "gradients": self.gradients, "optimiser": self.optimizer}
+        parts |= {"activations": self.activations, "logits": self.logits}
+        return parts | ({"EWC": self.penalty} if self.penalty else {})
 
 
 def strategy_of(stage: StageSection, scaling: ScalingSection, context: int, bf16: bool) -> Strategy:
     """What a stage of a recipe asks for. `bf16`: whether the workers have it."""
     return Strategy(
-        lora=stage.lora if stage.adapts else None, frozen=stage.freeze_layers,
+        lora=stage.lora if stage.adapts else None, prefix=stage.prefix if stage.method == "prefix" else None,
+        frozen=stage.freeze_layers,
         bits=stage.bits if stage.method == "qlora" else None, zero=scaling.zero, workers=scaling.workers,
         bf16=stage.precision == "bf16" or (stage.precision == "auto" and bf16), context=context,
-        offload=scaling.offload == "optimizer", micro_batch=stage.micro_batch, recompute=stage.activation_checkpointing,
+        offload=scaling.offload != "none", offload_weights=scaling.offload == "parameters",
+        small_moments=stage.optimizer == "adamw8bit", ewc=stage.continual.ewc is not None,
+        micro_batch=stage.micro_batch, recompute=stage.activation_checkpointing,
     )  # fmt: skip
 
 
 def estimate(shape: ModelShape, strategy: Strategy) -> Memory:
     """Memory per worker for AdamW."""
-    trained, n = trained_parameters(shape, strategy.lora, strategy.frozen), strategy.workers
+    trained, n = trained_by(shape, strategy), strategy.workers
     zero = max(strategy.zero, 1) if strategy.bf16 else strategy.zero
-    state = MOMENTS + (MASTER if zero >= 1 else 0)
-    optimizer = state * trained // (n if zero >= 1 else 1)
+    state = (MOMENTS_8BIT if strategy.small_moments else MOMENTS) + (MASTER if zero >= 1 else 0)
+    optimizer = int(state * trained) // (n if zero >= 1 else 1)
+    weights = _weights(shape, strategy) // (n if zero >= 3 else 1)
     return Memory(
-        weights=_weights(shape, strategy) // (n if zero >= 3 else 1),
+        weights=min(weights, strategy.size * LIVE) if strategy.offload_weights else weights,
         gradients=strategy.size * trained // (n if zero >= 2 else 1),
         optimizer=0 if strategy.offload else optimizer,
         activations=_activations(shape, strategy),
         logits=_logits(shape, strategy),
-        host=optimizer if strategy.offload else 0,
+        host=(optimizer if strategy.offload else 0) + (weights if strategy.offload_weights else 0),
+        penalty=_penalty(shape, strategy) if strategy.ewc else 0,
     )
+
+
+def trained_by(shape: ModelShape, strategy: Strategy) -> int:
+    """Weights that the optimiser changes."""
+    if strategy.prefix is not None:
+        return prefix_parameters(shape, strategy.prefix.tokens, strategy.prefix.projection)
+    return trained_parameters(shape, strategy.lora, strategy.frozen)
 
 
 def trained_parameters(shape: ModelShape, lora: LoraSection | None, frozen: int = 0) -> int:
@@ -103,16 +144,27 @@ def trained_parameters(shape: ModelShape, lora: LoraSection | None, frozen: int 
     return lora_parameters(shape, lora.rank, lora.targets, lora.dora)
 
 
+def _penalty(shape: ModelShape, strategy: Strategy) -> int:
+    """A worker's share of what EWC holds (train/continual.py): the Fisher information in bf16 of every weight that may
+    move, and where these started; of matrices under an adapter that is needed with PiSSA alone, in fp32. Measuring the
+    information takes 4 bytes a weight for a while, before there is an optimiser, in CPU memory where the device has no
+    room."""
+    if strategy.lora is None:
+        return (FISHER + strategy.size) * trained_parameters(shape, None, strategy.frozen) // strategy.workers
+    start = 4 if strategy.lora.init == "pissa" else 0
+    return (FISHER + start) * adapted_parameters(shape, strategy.lora.targets) // strategy.workers
+
+
 def _weights(shape: ModelShape, strategy: Strategy) -> int:
-    adapters = trained_parameters(shape, strategy.lora) if strategy.lora is not None else 0
+    added = trained_by(shape, strategy) if strategy.frozen_base else 0
     saved = strategy.size - BYTES_OF_BITS[strategy.bits] if strategy.bits else 0.0
-    return strategy.size * (parameters(shape) + adapters) - round(saved * linear_parameters(shape))
+    return strategy.size * (parameters(shape) + added) - round(saved * linear_parameters(shape))
 
 
 def _activations(shape: ModelShape, strategy: Strategy) -> int:
     """All blocks that a gradient goes through, the norm behind them, and the rows that the head is applied to."""
     tokens, size = strategy.tokens, strategy.size
-    end = tokens * shape.hidden * (4 + size * (1 if strategy.lora is not None else 2))
+    end = tokens * shape.hidden * (4 + size * (1 if strategy.frozen_base else 2))
     layers = shape.layers - strategy.frozen
     whole = [_block(shape, strategy, layer) for layer in range(strategy.frozen, shape.layers)]
     if strategy.recompute:
@@ -125,15 +177,15 @@ def _block(shape: ModelShape, strategy: Strategy, layer: int) -> int:
     without; queries, keys, values and result of the attention; of SwiGLU the gate before and after, the other side and
     the product. And per row the mask that keeps its documents apart, context × context."""
     size, hidden = strategy.size, shape.hidden
-    frozen_base = strategy.lora is not None
-    per_token = 2 * hidden * (4 + size) + (0 if frozen_base else 2 * hidden * size)
+    per_token = 2 * hidden * (4 + size) + (0 if strategy.frozen_base else 2 * hidden * size)
     per_token += _attention(shape, size) + 4 * size * _units(shape, layer)
     if strategy.lora is not None:
         linears = shape.attention if shape.experts else shape.linears
         targets = strategy.lora.targets
         adapted = linears if targets == "all-linear" else [name for name in linears if name in targets]
         per_token += len(adapted) * strategy.lora.rank * size
-    mask = strategy.micro_batch * strategy.context**2 * size
+    keys = strategy.context + (strategy.prefix.tokens if strategy.prefix else 0)
+    mask = strategy.micro_batch * strategy.context * keys * size
     return strategy.tokens * per_token + mask
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from novelray.plan.memory import Memory, Strategy, estimate, strategy_of, trained_parameters
+from novelray.plan.memory import Memory, Strategy, estimate, strategy_of, trained_by
 from novelray.plan.rates import unusual_rates
 from novelray.plan.remedy import ROOM, first_fit
 from novelray.plan.shape import ModelShape, parameters
@@ -97,7 +97,7 @@ def _stage(recipe: Recipe, stage: StageSection, facts: Facts) -> StagePlan:
     per_epoch = None if rows is None else steps_per_epoch(rows, new_per_batch)
     steps = None if per_epoch is None else min(per_epoch * stage.epochs, stage.max_steps or per_epoch * stage.epochs)
     strategy = strategy_of(stage, recipe.scaling, recipe.shards.context, facts.bf16)
-    trained = trained_parameters(facts.shape, strategy.lora, strategy.frozen) if facts.shape else None
+    trained = trained_by(facts.shape, strategy) if facts.shape else None
     memory = estimate(facts.shape, strategy) if facts.shape else None
     accumulated = accumulation(stage, recipe.scaling.workers)
     return StagePlan(stage.name, stage.method, accumulated, rows, per_epoch, steps, trained, memory, strategy)
@@ -202,10 +202,8 @@ def _split(stage: StagePlan) -> str:
     memory = stage.memory
     if memory is None:
         return ""
-    parts = {"weights": memory.weights, "gradients": memory.gradients, "optimiser": memory.optimizer}
-    parts |= {"activations": memory.activations, "logits": memory.logits}
     host = f"; {big_bytes(memory.host)} in CPU memory" if memory.host else ""
-    return f", {big_bytes(memory.total)} ({', '.join(f'{k} {big_bytes(v)}' for k, v in parts.items())}{host})"
+    return f", {big_bytes(memory.total)} ({', '.join(f'{k} {big_bytes(v)}' for k, v in memory.parts.items())}{host})"
 
 
 def _big(number: int) -> str:

@@ -66,15 +66,17 @@ def _changes(now: Strategy) -> Iterator[_Step]:
     if not now.recompute:
         yield _Step({"train.activation_checkpointing": True}, replace(now, recompute=True))
     if now.workers > 1:
-        for zero in range(max(now.zero, 1 if now.bf16 else 0) + 1, 3 if now.lora is not None else 4):
+        for zero in range(max(now.zero, 1 if now.bf16 else 0) + 1, 3 if now.frozen_base else 4):
             yield _Step({"scaling.zero": zero}, replace(now, zero=zero))
     if not now.offload:
         zero = max(now.zero, 1)
         settings: dict[str, Any] = {"scaling.offload": "optimizer"} | ({} if now.zero else {"scaling.zero": zero})
-        yield _Step(settings, replace(now, offload=True, zero=zero))
-    if now.lora is None:
-        moved = replace(now, lora=LoraSection(), zero=min(now.zero, 2), frozen=0)
+        settings |= {"train.optimizer": "adamw"} if now.small_moments else {}
+        yield _Step(settings, replace(now, offload=True, zero=zero, small_moments=False))
+    if not now.frozen_base:
+        moved = replace(now, lora=LoraSection(), zero=min(now.zero, 2), frozen=0, offload_weights=False)
         settings = {"train.method": "lora"} | ({"scaling.zero": 2} if now.zero > 2 else {})
+        settings |= {"scaling.offload": "optimizer"} if now.offload_weights else {}
         yield _Step(settings, moved, same=False)
     for context in _halves(now.context, SHORTEST):
         yield _Step({"shards.context": context}, replace(now, context=context), same=False)

@@ -204,7 +204,30 @@ def lora_parameters(
 ) -> int:
     """Weights of the adapters: rank × (inputs + outputs) for each target in each block (Hu et al., 2021, section 4),
     and one length per output for DoRA. In a mixture of experts the attention alone gets any (models/adapters.py)."""
-    linears = shape.attention if shape.experts else shape.linears
-    names = list(linears) if targets == "all-linear" else [name for name in targets if name in linears]
+    linears, names = _adapted(shape, targets)
     lengths = sum(linears[name][1] for name in names) if dora else 0
     return shape.layers * (rank * sum(sum(linears[name]) for name in names) + lengths)
+
+
+def prefix_parameters(shape: ModelShape, tokens: int, projection: int | None) -> int:
+    """Weights that prefix tuning trains: a key and a value for each layer and token (Li and Liang, 2021), or the two
+    layers of the network that they come from, and its inputs."""
+    width = shape.key_value_heads * shape.head_dim
+    whole = 2 * shape.layers * width
+    if projection is None:
+        return tokens * whole
+    return tokens * width + (width + 1) * projection + (projection + 1) * whole
+
+
+def adapted_parameters(shape: ModelShape, targets: tuple[str, ...] | Literal["all-linear"]) -> int:
+    """Weights of the matrices under the adapters."""
+    linears, names = _adapted(shape, targets)
+    return shape.layers * sum(inputs * outputs for inputs, outputs in (linears[name] for name in names))
+
+
+def _adapted(
+    shape: ModelShape, targets: tuple[str, ...] | Literal["all-linear"]
+) -> tuple[Mapping[str, tuple[int, int]], list[str]]:
+    """The linear layers of a block that can have adapters, and the names of those that have."""
+    linears = shape.attention if shape.experts else shape.linears
+    return linears, list(linears) if targets == "all-linear" else [name for name in targets if name in linears]

@@ -53,6 +53,38 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: s.adapts and r.scaling.zero == 3,
     ),
     Rule(
+        "prefix-not-zero-3",
+        ("train.method", "scaling.zero"),
+        "train.method 'prefix' does not go with scaling.zero 3 in stage {s.name!r}: the prefix is read in every layer, "
+        "and there it is in pieces.",
+        "Use scaling.zero 0, 1 or 2: with a frozen base there is little left for ZeRO-3 to shard.",
+        lambda r, s: s.method == "prefix" and r.scaling.zero == 3,
+    ),
+    Rule(
+        "prefix-comes-last",
+        ("train.method", "train.stages"),
+        "Stage {s.name!r} has train.method 'prefix', and a stage comes after it: a prefix changes no weight, so that "
+        "nothing could be trained on from it.",
+        "Make it the last stage, or set its train.method to lora.",
+        lambda r, s: s.method == "prefix" and s.name in [t.name for t in r.train.resolved()[:-1]],
+    ),
+    Rule(
+        "prefix-not-on-sparse-attention",
+        ("train.method", "model.attention"),
+        "train.method 'prefix' does not go with sparse model.attention in stage {s.name!r}: its blocks begin with the "
+        "text, and the prefix stands before it.",
+        "Set train.method to lora, or leave model.attention out.",
+        lambda r, s: s.method == "prefix" and r.model.attention is not None and r.model.attention.type == "sparse",
+    ),
+    Rule(
+        "ewc-not-on-a-prefix",
+        ("train.continual.ewc", "train.method"),
+        "train.continual.ewc does not go with train.method 'prefix' in stage {s.name!r}: no weight moves that could be "
+        "held back.",
+        "Use train.continual.replay, or set train.method to lora.",
+        lambda r, s: s.continual.ewc is not None and s.method == "prefix",
+    ),
+    Rule(
         "ewc-not-zero-3",
         ("train.continual.ewc", "scaling.zero"),
         "train.continual.ewc does not go with scaling.zero 3 in stage {s.name!r}: the penalty compares whole weights "
@@ -84,6 +116,21 @@ RULES: tuple[Rule, ...] = (
         "scaling.offload 'optimizer' needs ZeRO, and scaling.zero is 0.",
         "Set scaling.zero to 1, 2 or 3, or scaling.offload to none.",
         lambda r, s: r.scaling.offload == "optimizer" and r.scaling.zero == 0,
+    ),
+    Rule(
+        "offloaded-weights-need-zero-3",
+        ("scaling.offload", "scaling.zero"),
+        "scaling.offload 'parameters' needs ZeRO-3, and scaling.zero is {r.scaling.zero}.",
+        "Set scaling.zero to 3, or scaling.offload to optimizer or none.",
+        lambda r, s: r.scaling.offload == "parameters" and r.scaling.zero != 3,
+    ),
+    Rule(
+        "small-moments-stay-on-the-device",
+        ("train.optimizer", "scaling.offload"),
+        "train.optimizer 'adamw8bit' does not go with scaling.offload {r.scaling.offload!r} in stage {s.name!r}: it is "
+        "for moments on the device.",
+        "Set scaling.offload to none, or train.optimizer to adamw: CPU memory has room for whole moments.",
+        lambda r, s: s.optimizer == "adamw8bit" and r.scaling.offload != "none",
     ),
     Rule(
         "scratch-needs-full-first",
@@ -309,6 +356,9 @@ def broken_rules(recipe: Recipe) -> list[Problem]:
 
 
 def _pairs(recipe: Recipe) -> Iterator[tuple[Rule, StageSection]]:
+    stages = recipe.train.resolved()
+    if recipe.update.continual is not None:
+        stages = (*stages, recipe.update.stage(stages[-1]))
     for rule in RULES:
-        for stage in recipe.train.resolved():
+        for stage in stages:
             yield rule, stage

@@ -26,8 +26,9 @@ class ScalingSection(Section):
     zero: Annotated[int, Field(ge=0, le=3)] = 0
     """DeepSpeed ZeRO stage: 0 replicates, 1 shards the optimiser, 2 gradients too, 3 weights too."""
 
-    offload: Literal["none", "optimizer"] = "none"
-    """`optimizer`: keep the optimiser in CPU memory (ZeRO 1 to 3)."""
+    offload: Literal["none", "optimizer", "parameters"] = "none"
+    """`optimizer`: keep the optimiser in CPU memory and compute its step there (ZeRO 1 to 3). `parameters`: the weights
+    as well (ZeRO 3); a layer's are on the device while it computes."""
 
     retries: Annotated[int, Field(ge=0)] = 3
     """Automatic restarts from the last commit, after a loss or an error, in a row without a new commit in between.

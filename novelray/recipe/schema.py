@@ -18,6 +18,7 @@ from novelray.recipe.storage import StorageSection
 from novelray.recipe.telemetry import TelemetrySection
 from novelray.recipe.train import TrainSection
 from novelray.recipe.tune import TuneSection
+from novelray.recipe.update import UpdateSection
 
 
 class Recipe(Section):
@@ -39,6 +40,7 @@ class Recipe(Section):
     tune: TuneSection = TuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     registry: RegistrySection = RegistrySection()
+    update: UpdateSection = UpdateSection()
     serve: ServeSection = ServeSection()
     telemetry: TelemetrySection = TelemetrySection()
 

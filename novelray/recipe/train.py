@@ -47,6 +47,18 @@ class LoraSection(Section):
     """Learning rate of B, the second update matrix, as a multiple of A's (LoRA+, Hayou et al., 2024, who use 16)."""
 
 
+class PrefixSection(Section):
+    """Prefix tuning (Li and Liang, 2021): trained keys and values before every text. They begin as those of the opening
+    of the first row."""
+
+    tokens: PositiveInt = 32
+    """Length of the prefix, in tokens. The longest text is shorter by as many."""
+
+    projection: PositiveInt | None = None
+    """Hidden units of a network of two layers that the prefix comes from while it is trained, which steadies training.
+    What is stored is the prefix alone. Absent: the prefix itself is trained."""
+
+
 class EarlyStoppingSection(Section):
     """Stop when the validation loss no longer falls."""
 
@@ -60,8 +72,9 @@ class EarlyStoppingSection(Section):
 class Hyper(Section):
     """What one training stage is made of."""
 
-    method: Literal["full", "lora", "qlora"] = "lora"
-    """`full` trains every weight, `lora` trains adapters on a frozen base, `qlora` does so on a base of 4 or 8 bits."""
+    method: Literal["full", "lora", "qlora", "prefix"] = "lora"
+    """`full` trains every weight, `lora` trains adapters on a frozen base, `qlora` does so on a base of 4 or 8 bits,
+    `prefix` trains keys and values before every text of a frozen base."""
 
     freeze_layers: Annotated[int, Field(ge=0)] = 0
     """With `method: full`, the number of lower decoder layers that keep their weights, and the input embeddings with
@@ -69,6 +82,9 @@ class Hyper(Section):
 
     lora: LoraSection = LoraSection()
     """Used when `method` is `lora` or `qlora`."""
+
+    prefix: PrefixSection = PrefixSection()
+    """Used when `method` is `prefix`."""
 
     bits: Literal[4, 8] = 4
     """Bits of a weight of the frozen base when `method` is `qlora`: 4 (NF4) or 8 (int8). The adapter is evaluated and
@@ -79,6 +95,10 @@ class Hyper(Section):
 
     max_steps: PositiveInt | None = None
     """Stop after this many optimiser steps, whatever `epochs` says."""
+
+    optimizer: Literal["adamw", "adamw8bit"] = "adamw"
+    """`adamw8bit`: AdamW whose two moments take 8 bits each instead of 32 (Dettmers et al., 2022; bitsandbytes), for
+    2 bytes per trained weight instead of 8."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """Peak learning rate of AdamW."""
@@ -166,8 +186,11 @@ class StageSection(Hyper):
 
     def identity(self) -> dict[str, Any]:
         """Like every section's, less the settings of what is not done."""
-        unused = {"freeze_layers"} if self.adapts else {"lora"}
+        unused = set() if self.method == "full" else {"freeze_layers"}
+        unused |= set() if self.adapts else {"lora"}
+        unused |= set() if self.method == "prefix" else {"prefix"}
         unused |= set() if self.method == "qlora" else {"bits"}
+        unused |= {"optimizer"} if self.optimizer == "adamw" else set()
         unused |= set() if self.continual.active else {"continual"}
         unused |= set() if self.curriculum else {"curriculum"}
         unused |= set() if self.tasks else {"tasks"}

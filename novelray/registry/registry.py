@@ -60,6 +60,11 @@ class Registry:
             self.store.write(f"{ROOT}/{name}/aliases/{alias}.json", record.sealed())
         return version
 
+    def moved_from(self, name: str, alias: str) -> str | None:
+        """The digest that an alias pointed to until it was moved to where it points now."""
+        path = f"{ROOT}/{name}/aliases/{alias}.json"
+        return Alias.opened(self.store.read(path), path).before if self.store.exists(path) else None
+
     def resolve(self, reference: str) -> Version:
         """The version that `name`, `name@alias` or `name@digest` means now.
 

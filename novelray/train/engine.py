@@ -7,10 +7,13 @@ makes checkpoints independent of the number of workers. DeepSpeed's own checkpoi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from novelray.plan.memory import LIVE
 from novelray.recipe.train import StageSection
+from novelray.train.adam8bit import adam8bit, create_moments, is_packed, unpacked
 
 if TYPE_CHECKING:
     import torch
@@ -36,9 +39,12 @@ def deepspeed_config(
         zero_section |= {
             "stage3_param_persistence_threshold": 10_000,
             "stage3_gather_16bit_weights_on_model_save": False,
+            "stage3_max_live_parameters": LIVE,
         }
-    if offload == "optimizer":
+    if offload != "none":
         zero_section["offload_optimizer"] = {"device": "cpu", "pin_memory": cuda}
+    if offload == "parameters":
+        zero_section["offload_param"] = {"device": "cpu", "pin_memory": cuda}
     return {
         "train_micro_batch_size_per_gpu": stage.micro_batch,
         "gradient_accumulation_steps": accumulation,
@@ -56,7 +62,9 @@ def deepspeed_config(
 
 
 def build_optimizer(model: torch.nn.Module, stage: StageSection, cuda: bool) -> torch.optim.Optimizer:
-    """AdamW over the trainable weights."""
+    """AdamW over the trainable weights. Raises NovelRayError when the library of the 8-bit one is not installed."""
+    if stage.optimizer == "adamw8bit":
+        return adam8bit(parameter_groups(model, stage), stage)
     import torch
 
     return torch.optim.AdamW(
@@ -83,10 +91,24 @@ def build_engine(module: torch.nn.Module, optimizer: torch.optim.Optimizer, conf
     # On a CPU DeepSpeed would compile a shared-memory collective first, for half a minute; gloo does the same work,
     # and between nodes too.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    if config["zero_optimization"].get("offload_param"):
+        _share_out(module, config)
     engine, _, _, _ = deepspeed.initialize(model=module, optimizer=optimizer, config=config, dist_init_required=False)
     engine.clip_fp32_gradients = partial(_clip_and_keep_norm, engine)
     _create_moments(engine)
     return engine
+
+
+def _share_out(module: torch.nn.Module, config: dict[str, Any]) -> None:
+    """Move each weight to CPU memory in pieces, one at a time: the device never holds the whole model, as it would when
+    the engine did it. Buffers, which are small, go to the device."""
+    from deepspeed import zero
+    from deepspeed.accelerator import get_accelerator
+
+    zero.Init(module=module, config_dict_or_path=config)
+    device = get_accelerator().current_device_name()
+    for buffer in module.buffers():
+        buffer.data = buffer.data.to(device)
 
 
 def _clip_and_keep_norm(engine: Any) -> None:
@@ -111,15 +133,33 @@ def whole_tensors(
     """
     import torch
 
-    for name, parameter in names.items():
-        for kind in ("weight", *MOMENTS):
-            whole = _whole(engine, parameter, None if kind == "weight" else kind)
-            if name in mine:
-                yield f"{kind}/{name}", whole.detach().to("cpu", torch.float32, copy=True).reshape(_shape(parameter))
+    with whole_moments(engine):
+        for name, parameter in names.items():
+            for kind in ("weight", *MOMENTS):
+                whole = _whole(engine, parameter, None if kind == "weight" else kind).detach()
+                if name in mine:
+                    yield f"{kind}/{name}", whole.to("cpu", torch.float32, copy=True).reshape(_shape(parameter))
+
+
+@contextmanager
+def whole_moments(engine: Any, keep: bool = False) -> Iterator[None]:
+    """While inside, the moments can be read tensor by tensor in fp32. `keep`: they can be written too."""
+    adam = _adam(engine)
+    if not is_packed(adam):
+        yield
+        return
+    with unpacked(adam, keep):
+        if engine.zero_optimization_stage() in (1, 2):
+            engine.optimizer._hp_optimizer_states_linked = False
+            engine.optimizer._lazy_init_hp_params_optimizer_state()
+        yield
+    if engine.zero_optimization_stage() in (1, 2):  # the links would keep the fp32 moments alive
+        engine.optimizer._hp_optimizer_states_linked = False
+        engine.optimizer._lazy_init_hp_params_optimizer_state()
 
 
 def restore_tensor(engine: Any, parameter: torch.nn.Parameter, kind: str, value: torch.Tensor) -> None:
-    """Put a whole fp32 tensor back: `weight` (the master copy) or a moment. Not collective."""
+    """Put a whole fp32 tensor back: `weight` (the master copy) or a moment (inside `whole_moments`). Not collective."""
     key = None if kind == "weight" else kind
     fragment = _local(engine, parameter, key)
     flat = value.reshape(-1).to(fragment.device, fragment.dtype)
@@ -138,8 +178,12 @@ def restore_tensor(engine: Any, parameter: torch.nn.Parameter, kind: str, value:
 
 def restore_step(engine: Any, step: int) -> None:
     """Tell AdamW how many steps were done: its bias correction depends on it."""
-    for state in _adam(engine).state.values():
-        state["step"].fill_(float(step))
+    adam = _adam(engine)
+    for state in adam.state.values():
+        if is_packed(adam):
+            state["step"] = step
+        else:
+            state["step"].fill_(float(step))
 
 
 def _adam(engine: Any) -> Any:
@@ -157,6 +201,9 @@ def _create_moments(engine: Any) -> None:
         if stage == 3
         else [p for g in adam.param_groups for p in g["params"]]
     )
+    if is_packed(adam):
+        create_moments(adam, flats)
+        return
     for flat in flats:
         device = flat.device if adam.defaults.get("fused") else torch.device("cpu")
         step = torch.zeros((), dtype=torch.float32, device=device)

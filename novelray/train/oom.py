@@ -57,9 +57,8 @@ def out_of_memory(error: BaseException, job: Job, place: Place) -> NovelRayError
 
 def _used(shape: ModelShape, strategy: Strategy) -> str:
     memory = estimate(shape, strategy)
-    parts = {"weights": memory.weights, "gradients": memory.gradients, "optimiser": memory.optimizer}
-    parts |= {"activations": memory.activations, "logits": memory.logits}
-    return f"about {big_bytes(memory.total)} by estimate ({', '.join(f'{k} {big_bytes(v)}' for k, v in parts.items())})"
+    parts = ", ".join(f"{name} {big_bytes(size)}" for name, size in memory.parts.items())
+    return f"about {big_bytes(memory.total)} by estimate ({parts})"
 
 
 def _advice(shape: ModelShape, strategy: Strategy, has: int | None) -> str:

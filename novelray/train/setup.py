@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from novelray.checkpoints.commit import Commit, Tensors, latest
-from novelray.errors import TrainError
+from novelray.errors import ModelError, TrainError
 from novelray.models.adapters import add_lora
 from novelray.models.freeze import train_above
 from novelray.models.load import load_model
 from novelray.models.longtext import Changes
 from novelray.models.pissa import principal_parts, take_out
+from novelray.models.prefix import add_prefix, has_prefix
 from novelray.models.quantised import quantise
 from novelray.recipe.train import StageSection
 from novelray.shards.order import Order
@@ -116,6 +118,15 @@ def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
     """The model that the stage trains: the source, with fresh adapters for LoRA. Only a quantised base lies on `device`
     already: quantising is fast there."""
     model = load_source(job, bf16)
+    if has_prefix(model):
+        raise ModelError(
+            f"Stage {job.stage.name!r} starts from {job.source.partition(':')[2]}, a frozen base with a prefix: "
+            "nothing can be trained on from that.",
+            "Start from the base that it was trained on (novelray trace shows it).",
+        )
+    if job.stage.method == "prefix":
+        torch.manual_seed(job.seed)  # a projection's first layer is random: the same on every rank
+        model = add_prefix(model, job.stage.prefix, _opening(job))
     limit = getattr(model.config, "max_position_embeddings", job.context)
     if job.context > limit:
         raise TrainError(
@@ -129,7 +140,16 @@ def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
     if job.stage.adapts:
         torch.manual_seed(job.seed)  # A is random: the same on every rank
         return add_lora(model, job.stage.lora)
+    if job.stage.method == "prefix":
+        return model
     return train_above(model, job.stage.freeze_layers)
+
+
+def _opening(job: Job) -> torch.Tensor:
+    """The first row to train on: [context] token ids."""
+    rows = open_rows(job.artifacts.get(job.shards).local(), "train")
+    assert rows is not None
+    return torch.from_numpy(rows.batch(np.array([0])).input_ids[0])
 
 
 def load_source(job: Job, bf16: bool, source: str | None = None) -> PreTrainedModel:
@@ -160,5 +180,7 @@ def _engine(job: Job, place: Place, model: PreTrainedModel, bf16: bool) -> Any:
     accumulation = job.stage.global_batch // (job.stage.micro_batch * place.world)
     scaling = job.scaling
     config = deepspeed_config(job.stage, scaling.zero, scaling.offload, accumulation, bf16, place.cuda)
-    module = (TaskLosses if job.stage.tasks else NextTokenLoss)(model).to(place.device)
+    module = (TaskLosses if job.stage.tasks else NextTokenLoss)(model)
+    if scaling.offload != "parameters":
+        module = module.to(place.device)
     return build_engine(module, build_optimizer(module, job.stage, place.cuda), config)

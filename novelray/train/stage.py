@@ -102,6 +102,7 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
     """Turn the best commit into the stage's model artifact. Reads storage, not the engine: it is all there."""
     import torch
 
+    from novelray.models.prefix import export_prefix
     from novelray.train.state import initial_of
 
     commit = best(job.artifacts.store, job.run, note)
@@ -116,6 +117,9 @@ def export(job: Job, model: Any, bf16: bool, note: Callable[[str], None]) -> Non
             names = [n for n, p in model.named_parameters() if p.requires_grad]
             targets = adapted_modules(names)
             export_adapter(weights, adapter_config(job.stage.lora, targets), folder)
+            _write_base(folder, job.source, changes_in(model.config))
+        elif job.stage.method == "prefix":
+            export_prefix({n.removeprefix(WEIGHT): t for n, t in weights}, job.stage.prefix, model, folder)
             _write_base(folder, job.source, changes_in(model.config))
         else:
             frozen = _frozen_weights(job, model, bf16) if job.stage.freeze_layers else ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from novelray.checkpoints.commit import Commit, Tensors
 from novelray.checkpoints.export import WEIGHT
 from novelray.errors import DamagedError
-from novelray.train.engine import MOMENTS, restore_step, restore_tensor, whole_tensors
+from novelray.train.engine import MOMENTS, restore_step, restore_tensor, whole_moments, whole_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -75,9 +75,10 @@ def load_weights(commit: Commit, model: torch.nn.Module) -> None:
 def load_optimizer(commit: Commit, engine: Any, parameters: Parameters, bf16: bool) -> None:
     """Put moments, step count and (in bf16) the fp32 master weights back. Each rank reads all and keeps its piece."""
     kinds = (*MOMENTS, "weight") if bf16 else MOMENTS
-    for name, value in commit.tensors(lambda name: name.partition("/")[0] in kinds):
-        kind, _, key = name.partition("/")
-        restore_tensor(engine, parameters[key], kind, value)
+    with whole_moments(engine, keep=True):
+        for name, value in commit.tensors(lambda name: name.partition("/")[0] in kinds):
+            kind, _, key = name.partition("/")
+            restore_tensor(engine, parameters[key], kind, value)
     restore_step(engine, commit.step)
 
 

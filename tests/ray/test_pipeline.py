@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from itertools import groupby
 
@@ -10,10 +11,11 @@ import pytest
 import yaml
 
 from novelray.cli.main import main
-from novelray.errors import NotPromotedError
+from novelray.errors import BusyError, NotPromotedError
 from novelray.onray import pipeline
 from novelray.recipe import load_recipe
 from novelray.registry import Registry
+from novelray.shards.chapters import CHAPTERS_FILE, read_chapters
 from novelray.storage import Store, trace
 from novelray.telemetry.journal import read_journal
 
@@ -48,6 +50,7 @@ class Tale:
         books = [str(samples / "zh" / f"{book}.txt") for book in BOOKS]
         self.path.write_text(yaml.safe_dump({**RECIPE, "corpus": {**RECIPE["corpus"], "books": books}}))
         self.first: list[str] = []
+        self.samples = samples / "zh"
 
     def recipe(self, *overrides):
         return load_recipe(self.path, overrides)
@@ -180,6 +183,46 @@ def test_a_model_that_forgets_more_than_allowed_is_registered_and_not_promoted(t
     assert "replay" in caught.value.hint
     assert len(registry.versions("tale")) == known + 1
     assert registry.resolve("tale@latest").digest == tale.version.digest, "what is served stays as it was"
+
+
+def test_an_update_trains_the_promoted_model_on_what_is_new_and_on_nothing_twice(tale):
+    own = ("registry.model=diary",)
+    first, _ = tale("train", *own)
+    none, lines = tale("update", *own)
+    assert none is None
+    assert said(lines, f"nothing new: {first.id} knows every chapter")
+
+    books = json.dumps([str(tale.samples / f"{book}.txt") for book in (*BOOKS, "傅家甸日记")], ensure_ascii=False)
+    grown = (*own, f"corpus.books={books}", "train.stages.1.books=['*']", "train.stages.1.max_steps=2")
+    none, lines = tale("update", *grown, "update.min_new_tokens=10000000")
+    assert none is None
+    assert said(lines, "update.min_new_tokens")
+
+    grown = (*grown, "update.min_new_tokens=10", "registry.promote.old_rise=10.0")
+    claim = "claims/update-diary.json"
+    now = {"owner": "other", "host": "h", "process": 1, "since": time.time(), "beat": time.time()}
+    tale.artifacts().store.write(claim, json.dumps(now).encode())
+    with pytest.raises(BusyError):
+        tale("update", *grown)
+    tale.artifacts().store.delete(claim)
+
+    version, lines = tale("update", *grown)
+    registry, model = Registry(tale.artifacts().store), tale.model(version)
+    assert model.manifest.inputs["base"] == first.artifact
+    assert registry.resolve("diary@latest").digest == version.digest
+    chapters = read_chapters(tale.artifacts().get(model.manifest.inputs["shards"]).read(CHAPTERS_FILE))
+    assert set(chapters.column("book").to_pylist()) == {"傅家甸日记"}, "the others were trained on before"
+    old = {value for role, value in model.manifest.inputs.items() if role.startswith("old_")}
+    assert old == set(pipeline.known_shards(tale.artifacts(), f"artifact:{first.artifact}"))
+    assert said(lines, "promote: perplexity on old rows")
+
+    none, lines = tale("update", *grown)
+    assert none is None
+    assert said(lines, "nothing new")
+    registry.alias("diary", "latest", first.digest)
+    none, lines = tale("update", *grown)
+    assert none is None
+    assert said(lines, "moved back"), "what was taken back is not put up again overnight"
 
 
 def test_the_chain_leads_from_the_registered_version_back_to_the_books(tale, capsys):

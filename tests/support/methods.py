@@ -23,6 +23,8 @@ METHODS = {
     "dora": {"method": "lora", "lora": {"dora": True}},
     "pissa": {"method": "lora", "lora": {"init": "pissa", "rank": 4}},
     "lora+": {"method": "lora", "lora": {"loraplus": 4.0}},
+    "prefix": {"method": "prefix", "prefix": {"tokens": 4}},
+    "projected prefix": {"method": "prefix", "prefix": {"tokens": 3, "projection": 8}},
     "all of lora": {
         "method": "lora",
         "lora": {"rslora": True, "dora": True, "init": "pissa", "loraplus": 2.0, "rank": 4, "dropout": 0.1},

@@ -78,6 +78,19 @@ def test_every_command_on_a_page_is_one_that_the_command_line_takes(page):
     assert not wrong
 
 
+def test_the_nightly_update_runs_a_command_that_there_is_and_never_two_at_once():
+    job = yaml.safe_load((ROOT / "cluster" / "kuberay" / "update-cronjob.yaml").read_text("utf-8"))
+    assert (job["apiVersion"], job["kind"], job["spec"]["concurrencyPolicy"]) == ("batch/v1", "CronJob", "Forbid")
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["command"][0] == "novelray"
+    assert complaint(shlex.join([*container["command"][1:], *container["args"]]), mention=False) is None
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts.keys() == {volume["name"] for volume in pod["volumes"]}
+    assert container["command"][2].startswith(mounts["recipe"])
+    assert container["env"][0]["value"].startswith(mounts["token"])
+
+
 def test_the_pages_have_commands_to_check():
     assert all(len(list(commands(page.read_text("utf-8")))) > 10 for page in READMES)
 

@@ -104,7 +104,7 @@ def test_an_endpoint_that_ends_on_a_request_counts_as_cancelled_and_not_as_done(
     assert _main.main("serve", [recipe]) == 130
 
 
-@pytest.mark.parametrize("name", ["corpus", "train", "tune", "evaluate", "serve", "run"])
+@pytest.mark.parametrize("name", ["corpus", "train", "update", "tune", "evaluate", "serve", "run"])
 def test_every_entrypoint_answers_bad_input_with_2_and_no_traceback(name, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", f"jobs.{name}", tmp_path / "none.yaml"], capture_output=True, text=True

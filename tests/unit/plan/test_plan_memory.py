@@ -16,7 +16,7 @@ from novelray.plan import (
     trained_parameters,
 )  # fmt: skip
 from novelray.plan.shape import frozen_parameters, linear_parameters
-from novelray.recipe.train import LoraSection
+from novelray.recipe.train import LoraSection, PrefixSection
 
 SHAPE = ModelShape(
     vocab=32000, hidden=4096, layers=32, heads=32, key_value_heads=32, intermediate=11008, head_dim=128
@@ -62,6 +62,51 @@ def test_offloading_moves_the_optimizer_to_cpu_memory_and_loses_nothing():
     without = estimate(SHAPE, Strategy(zero=2, workers=4))
     assert (with_it.optimizer, with_it.host) == (0, without.optimizer)
     assert with_it.total == without.total - without.optimizer
+
+
+def test_offloaded_weights_leave_the_device_with_those_that_are_computed_with():
+    away = estimate(SHAPE, Strategy(bf16=True, zero=3, workers=2, offload=True, offload_weights=True))
+    here = estimate(SHAPE, Strategy(bf16=True, zero=3, workers=2))
+    assert here.weights == N
+    assert away.weights == 2 * 10**9, "ZeRO-3 has so many whole at once"
+    assert away.host == here.weights + here.optimizer
+
+
+def test_moments_of_8_bits_take_two_bytes_a_weight_and_the_scales_of_their_blocks():
+    small, whole = (estimate(SHAPE, Strategy(bf16=True, small_moments=on)) for on in (True, False))
+    assert whole.optimizer - small.optimizer == pytest.approx(N * (8 - 2 - 2 * 4 / 256), rel=1e-6)
+
+
+@pytest.mark.parametrize("projection", [None, 16])
+def test_a_prefix_is_counted_as_the_encoder_has_it(projection):
+    from peft import PrefixEncoder, PrefixTuningConfig
+
+    shape = replace(SHAPE, layers=3, hidden=64, heads=4, key_value_heads=2, head_dim=16)
+    encoder = PrefixEncoder(
+        PrefixTuningConfig(
+            num_virtual_tokens=5, token_dim=32, num_layers=3, encoder_hidden_size=projection or 32,
+            prefix_projection=projection is not None,
+        )
+    )  # fmt: skip
+    prefix = PrefixSection(tokens=5, projection=projection)
+    memory = estimate(shape, Strategy(prefix=prefix, bf16=True))
+    assert memory.gradients == 2 * sum(p.numel() for p in encoder.parameters())
+    assert memory.weights - estimate(shape, Strategy(bf16=True)).weights == memory.gradients
+    assert memory.activations < estimate(shape, Strategy(bf16=True)).activations
+
+
+def test_what_ewc_holds_is_counted_and_divided_by_the_workers():
+    plain, held = (estimate(SHAPE, Strategy(bf16=True, ewc=on)) for on in (False, True))
+    assert held.total - plain.total == held.penalty == 4 * N  # the Fisher information and the start, in bf16 each
+    assert estimate(SHAPE, Strategy(bf16=True, ewc=True, workers=4)).penalty == N
+    assert estimate(SHAPE, Strategy(bf16=True, ewc=True, frozen=16)).penalty == 4 * trained_parameters(SHAPE, None, 16)
+    lora = LoraSection(targets=("q_proj", "v_proj"))
+    matrices = 32 * 2 * 4096 * 4096
+    assert estimate(SHAPE, Strategy(lora=lora, bf16=True, ewc=True)).penalty == 2 * matrices
+    pissa = lora.model_copy(update={"init": "pissa"})
+    assert estimate(SHAPE, Strategy(lora=pissa, bf16=True, ewc=True)).penalty == 6 * matrices
+    assert "EWC" in held.parts
+    assert sum(held.parts.values()) == held.total
 
 
 def test_the_weights_of_a_7b_model_in_bf16_are_two_bytes_each():

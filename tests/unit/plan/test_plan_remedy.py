@@ -27,6 +27,10 @@ LORA = Strategy(lora=LoraSection(), bf16=True, micro_batch=8, context=2048)
             Strategy(bf16=True, context=512, recompute=True), 48,
             {"scaling.offload": "optimizer", "scaling.zero": 1}, True,
         ),
+        (
+            Strategy(bf16=True, small_moments=True, context=512, recompute=True), 36,
+            {"scaling.offload": "optimizer", "scaling.zero": 1, "train.optimizer": "adamw"}, True,
+        ),
         (Strategy(bf16=True, offload=True, zero=1, context=512, recompute=True), 20, {"train.method": "lora"}, False),
     ],
 )  # fmt: skip

@@ -16,6 +16,22 @@ BREAKING = {
         ["(10)", "(3)", "(1)", "'main'"],
     ),
     "lora-not-zero-3": ({"model": {"base": "some/base"}, "scaling": {"zero": 3}}, ["'lora'", "zero 3", "'main'"]),
+    "prefix-not-zero-3": (
+        {"model": {"base": "some/base"}, "train": {"method": "prefix"}, "scaling": {"zero": 3}},
+        ["'prefix'", "zero 3", "'main'"],
+    ),
+    "prefix-comes-last": (
+        {"model": {"base": "some/base"}, "train": {"stages": [{"name": "a", "method": "prefix"}, {"name": "b"}]}},
+        ["'a'", "'prefix'"],
+    ),
+    "prefix-not-on-sparse-attention": (
+        {"model": {"base": "some/base", "attention": {}}, "train": {"method": "prefix"}},
+        ["'prefix'", "'main'"],
+    ),
+    "ewc-not-on-a-prefix": (
+        {"model": {"base": "some/base"}, "train": {"method": "prefix", "continual": {"ewc": {}}}},
+        ["'prefix'", "'main'"],
+    ),
     "ewc-not-zero-3": (
         {"model": {"base": "some/base"}, "train": {**FULL, "continual": {"ewc": {}}}, "scaling": {"zero": 3}},
         ["zero 3", "'main'"],
@@ -26,6 +42,14 @@ BREAKING = {
     ),
     "ewc-needs-something-known": ({"train": {**FULL, "continual": {"ewc": {}}}}, ["'scratch:nano'", "'main'"]),
     "offload-needs-zero": ({"train": FULL, "scaling": {"offload": "optimizer"}}, ["'optimizer'", "is 0"]),
+    "offloaded-weights-need-zero-3": (
+        {"train": FULL, "scaling": {"offload": "parameters", "zero": 2}},
+        ["'parameters'", "is 2"],
+    ),
+    "small-moments-stay-on-the-device": (
+        {"train": {**FULL, "optimizer": "adamw8bit"}, "scaling": {"offload": "optimizer", "zero": 1}},
+        ["'adamw8bit'", "'optimizer'", "'main'"],
+    ),
     "scratch-needs-full-first": ({"train": {"method": "lora"}}, ["'scratch:nano'", "'lora'", "'main'"]),
     "pissa-needs-whole-weights": (
         {"model": {"base": "some/base"}, "train": {"method": "qlora", "lora": {"init": "pissa"}}},

@@ -73,7 +73,7 @@ def test_a_dumped_recipe_passes_the_json_schema():
         ("name: a\nserve: {port: many}", False),
         ("name: a\nserve: {prt: 1}", False),
         ("name: a\nserve: {port: 70000}", False),
-        ("name: a\ntrain: {method: prefix}", False),
+        ("name: a\ntrain: {method: prompt}", False),
         ("train: {}", False),
         ("name: A B", False),
     ],

@@ -35,6 +35,14 @@ def test_the_same_content_twice_is_one_version_the_first(registry):
     assert registry.list() == [first]
 
 
+def test_where_an_alias_pointed_before_is_remembered(registry):
+    one, two = (registry.register("tale", f"model-{n}", digest(n), {}) for n in "12")
+    assert registry.moved_from("tale", "latest") is None
+    for version, before in ((one, None), (two, one.digest), (one, two.digest)):
+        registry.alias("tale", "latest", version.digest)
+        assert registry.moved_from("tale", "latest") == before
+
+
 def test_an_alias_moves_and_versions_stay(registry):
     one = registry.register("tale", "model-1", digest("one"), {})
     two = registry.register("tale", "model-2", digest("two"), {})

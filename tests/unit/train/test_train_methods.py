@@ -279,12 +279,12 @@ def test_the_plan_counts_the_weights_that_are_trained_with(name, common):
     import json
 
     from novelray.plan import shape_of
-    from novelray.plan.memory import trained_parameters
+    from novelray.plan.memory import strategy_of, trained_by
     from novelray.train.setup import build_model
 
     job = of(common, name)
     config = json.loads((Path(job.model.base) / "config.json").read_text())
-    lora = job.stage.lora if job.stage.adapts else None
+    strategy = strategy_of(job.stage, job.scaling, job.context, bf16=False)
     model = build_model(job, bf16=False)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    assert trained_parameters(shape_of(config), lora, job.stage.freeze_layers) == trained
+    assert trained_by(shape_of(config), strategy) == trained

@@ -43,6 +43,23 @@ def adapted(trained):
     return job
 
 
+@pytest.fixture(scope="module")
+def prefixed(trained):
+    """A prefix on that base, and its heads."""
+    stage = trained.stage.model_copy(update={"method": "prefix", "max_steps": 12, "learning_rate": 1e-2})
+    job = training.variant(trained, "prefix", stage=stage, source=f"artifact:{trained.plan.id}")
+    training.run_here(job)
+    return job
+
+
+def test_heads_are_trained_beside_a_prefix_and_saved_with_it(prefixed):
+    heads = heads_of(f"artifact:{prefixed.plan.id}", prefixed.artifacts)
+    assert [head.name for head in heads] == [task["name"] for task in TASKS]
+    first, last = events(prefixed, "train")[0], events(prefixed, "train")[-1]
+    assert last["loss/style"] < first["loss/style"]
+    assert events(prefixed, "validation")[-1]["accuracy/style"] > 0.9
+
+
 def events(job, kind):
     return [e for e in read_journal(job.artifacts.store, job.run) if e["kind"] == kind]
 
