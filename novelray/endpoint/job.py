@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import secrets
 import time
@@ -64,6 +65,12 @@ class Planner:
         if found is None:
             raise model_not_found(str(name), [m.id for m in self._settings.models])
         return found
+
+    def seeing(self, settings: Settings) -> Planner:
+        """The same planner for somebody who sees these models only."""
+        other = copy.copy(self)
+        other._settings = settings
+        return other
 
     async def completion(self, body: CompletionRequest) -> Job:
         model = self.model(body.model)
