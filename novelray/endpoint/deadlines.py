@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 from novelray.endpoint.errors import ApiError
 from novelray.endpoint.settings import Settings
 
+_EARLY_S = 0.001
+"""A timer may go off before its time by the rounding of clocks."""
+
 
 class Deadlines:
     """Counts from its making. `queued`: no token has come yet."""
@@ -44,7 +47,7 @@ class Deadlines:
 
     def check(self) -> None:
         """Raises ApiError 503 when the first token has taken too long."""
-        if self.queued and self._queue_s is not None and self._passed() >= self._queue_s:
+        if self.queued and self._queue_s is not None and self._passed() >= self._queue_s - _EARLY_S:
             message = f"No token came within {self._queue_s:g} s: the server is busy. Try again later."
             raise ApiError(503, message, code="queue_timeout", headers={"Retry-After": "10"})
 

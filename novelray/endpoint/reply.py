@@ -66,17 +66,16 @@ class Reply(Response):
         try:
             async with self._waits.in_all():
                 await self._events(answers, send)
-                await _write(send, "data: [DONE]\n\n")
+                await _write(send, "data: [DONE]\n\n", last=True)
         except Exception as error:
             await self._last_words(as_api_error(error), send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _last_words(self, error: ApiError, send: Send) -> None:
         """Say in the stream what went wrong, unless the client has stopped reading."""
         self._trace.code = error.code
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
-                await _write(send, _event(error.body()))
+                await _write(send, _event(error.body()), last=True)
 
     async def _events(self, answers: Answers, send: Send) -> None:
         shape, extra = self._job.shape, {"novelray": self._job.provenance()}
@@ -132,5 +131,5 @@ def _event(body: Mapping[str, Any]) -> str:
     return f"data: {text.translate(_LINE_BREAKS)}\n\n"
 
 
-async def _write(send: Send, text: str) -> None:
-    await send({"type": "http.response.body", "body": text.encode("utf-8", "replace"), "more_body": True})
+async def _write(send: Send, text: str, last: bool = False) -> None:
+    await send({"type": "http.response.body", "body": text.encode("utf-8", "replace"), "more_body": not last})

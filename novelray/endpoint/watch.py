@@ -23,6 +23,10 @@ _QUIET_PATHS = frozenset({"/health", "/ready"})
 """Probes ask every few seconds: they are measured and not logged."""
 
 
+class _ConnectionLostError(Exception):
+    """The answer could not be sent."""
+
+
 class Watch:
     """Every request gets an id (the client's own `X-Request-Id` when it is sane), an access line, and is measured."""
 
@@ -53,10 +57,15 @@ class Watch:
                 trace.status = trace.status or message["status"]
                 if self.sends_id:
                     MutableHeaders(scope=message)["x-request-id"] = trace.request_id
-            await send(message)
+            try:
+                await send(message)
+            except (OSError, RuntimeError) as error:  # what servers raise when the connection breaks under them
+                raise _ConnectionLostError from error
 
         try:
             await self.app(scope, receive, sending)
+        except _ConnectionLostError:
+            trace.status = CLIENT_LEFT
         except Exception as error:
             if started:  # nothing can be said any more; the server breaks the connection
                 raise

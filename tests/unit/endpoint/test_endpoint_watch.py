@@ -59,9 +59,11 @@ def test_each_request_is_one_line_with_what_it_cost(start, lines, tmp_path):
     headers = {"Authorization": f"Bearer {secret}", "X-Request-Id": "r1"}
     with start(ScriptedEngine(), keys=keys) as client:
         client.post("/v1/completions", json={"prompt": "从前"}, headers=headers)
+        until(lambda: len(lines()) == 1)  # a line is written after its answer
         client.post("/v1/completions", json={"prompt": ""}, headers=headers)
-        client.get("/v1/models", headers={"Authorization": f"Bearer {secret}x"})
+        until(lambda: len(lines()) == 2)
         client.get("/ready")
+        client.get("/v1/models", headers={"Authorization": f"Bearer {secret}x"})
         until(lambda: len(lines()) == 3)
     done, bad, stranger = lines()
     assert done | {"ttft_s": 0, "duration_s": 0} == {
