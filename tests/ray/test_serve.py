@@ -20,7 +20,7 @@ from support.tiny import tiny_llama
 
 from novelray.endpoint.keys import ensure_key
 from novelray.errors import CapacityError, ModelError
-from novelray.onray.deploy import check_port, deploy, undeploy
+from novelray.onray.deploy import check_port, deploy, metrics_url, undeploy
 from novelray.onray.replica import ReplicaSettings
 from novelray.recipe.serve import ServeSection
 
@@ -149,8 +149,8 @@ def test_a_request_has_one_id_through_the_proxy_and_in_the_access_log(served, lo
 
 def test_each_nodes_metrics_port_shows_what_was_served(served, client):
     client.completions.create(model=MODEL, prompt="a", max_tokens=5, extra_body=LONG)
-    node = ray.nodes()[0]
-    port = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    port = metrics_url()
+    assert any(port in line for line in SAID)
     wanted = [
         'ray_novelray_requests_total{[^}]*route="/v1/completions",status="200"',
         f'ray_novelray_generated_tokens_total{{[^}}]*model="{MODEL}"',
