@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,7 @@ usage = Table(
 )
 """What each key used on each day (UTC). `reserved`: tokens that requests which still run may come to use."""
 
+_TRIES = 5
 _BACKENDS = ("sqlite", "postgresql")
 
 
@@ -95,11 +97,14 @@ def _private_file(path: Path) -> None:
 
 
 def _bring_up_to_date(engine: Engine) -> None:
-    """Twice at most: a replica that starts at the same moment may have done one of the steps meanwhile."""
-    try:
-        _extend(engine)
-    except SQLAlchemyError:
-        _extend(engine)
+    """Tried again a few times: a replica that starts at the same moment may have done one of the steps meanwhile."""
+    for attempt in range(_TRIES):
+        try:
+            return _extend(engine)
+        except SQLAlchemyError:
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(0.05 * (attempt + 1))
 
 
 def _extend(engine: Engine) -> None:

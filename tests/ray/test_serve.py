@@ -18,7 +18,8 @@ import ray
 from support.endpoint import is_idle, post, raw, until
 from support.tiny import tiny_llama
 
-from novelray.endpoint.keys import ensure_key
+from novelray.endpoint.keys import KeyStore, ensure_key
+from novelray.endpoint.limits import KeyLimits
 from novelray.errors import CapacityError, ModelError
 from novelray.onray.deploy import check_port, deploy, metrics_url, undeploy
 from novelray.onray.replica import ReplicaSettings
@@ -87,6 +88,15 @@ def test_pieces_are_not_collected_on_the_way(client):
 def test_a_key_is_needed(served):
     assert httpx.get(f"{served[0]}/v1/models").status_code == 401
     assert httpx.get(f"{served[0]}/health").status_code == 200
+
+
+def test_a_limited_key_is_told_its_limits_through_the_proxy_and_held_to_them(served):
+    secret, _ = KeyStore().create("guest", KeyLimits(requests_per_minute=1))
+    asked = {"json": {"prompt": "a", "max_tokens": 1}, "headers": {"Authorization": f"Bearer {secret}"}}
+    first, second = (httpx.post(f"{served[0]}/v1/completions", **asked) for _ in range(2))
+    assert first.headers["x-ratelimit-remaining-requests"] == "0"
+    assert second.status_code == 429
+    assert 50 < int(second.headers["retry-after"]) <= 60
 
 
 def test_a_client_that_hangs_up_frees_its_slot(client, served):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -202,9 +204,9 @@ def test_quiet_keys_are_forgotten_and_cost_no_look_up(keys, meters, at, monkeypa
     assert not meters[0]._accounts
 
 
-def test_a_database_of_the_first_release_keeps_its_keys_and_learns_limits(tmp_path):
-    import hashlib
-
+@pytest.fixture
+def old_database(tmp_path):
+    """URL of a database as the first release made it, with the key `nr-old`."""
     with sqlite3.connect(tmp_path / "keys.db") as old:
         old.execute(
             "CREATE TABLE api_keys (id VARCHAR(12) PRIMARY KEY, name VARCHAR(100) NOT NULL, "
@@ -212,12 +214,23 @@ def test_a_database_of_the_first_release_keeps_its_keys_and_learns_limits(tmp_pa
         )
         digest = hashlib.sha256(b"nr-old").hexdigest()
         old.execute("INSERT INTO api_keys VALUES ('a1', 'ada', ?, '2026-01-01 00:00:00.000000', NULL)", (digest,))
-    for _ in range(2):
-        store = KeyStore(default_url(tmp_path))
-        assert store.verify("nr-old").limits in (KeyLimits(), KeyLimits(tokens_per_day=5))
+    return default_url(tmp_path)
+
+
+def test_a_database_of_the_first_release_keeps_its_keys_and_learns_limits(old_database):
+    for limits in (KeyLimits(), KeyLimits(tokens_per_day=5)):
+        store = KeyStore(old_database)
+        assert store.verify("nr-old").limits == limits
         store.limit("ada", tokens_per_day=5)
         store.close()
-    assert KeyStore(default_url(tmp_path)).verify("nr-old").limits == KeyLimits(tokens_per_day=5)
+
+
+def test_replicas_that_start_at_once_on_an_old_database_all_get_in(old_database):
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: KeyStore(old_database), range(8)))
+    assert all(store.verify("nr-old") for store in stores)
+    for store in stores:
+        store.close()
 
 
 def test_a_key_of_today_has_a_row_for_each_day(keys, at):
