@@ -28,10 +28,12 @@ class Endpoint:
     def __serve_build_asgi_app__(self) -> FastAPI:
         from novelray.endpoint.app import create_app
         from novelray.endpoint.keys import KeyStore
+        from novelray.onray.metrics import RayMetrics, log_access_to_stdout
 
         section = self.settings.serve
         keys = KeyStore(section.keys) if section.require_key else None
-        return create_app(self.engine, self.settings.endpoint(), keys)
+        log_access_to_stdout()
+        return create_app(self.engine, self.settings.endpoint(), keys, RayMetrics())
 
     def check_health(self) -> None:
         """Called by Serve; raising here has the replica replaced."""

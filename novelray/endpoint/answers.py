@@ -55,9 +55,10 @@ class Answers:
             self._left -= 1
         return found
 
-    async def started(self, wait_s: float) -> None:
-        """Return once there is a chunk to read, or after `wait_s`. Raises what the engine raised."""
+    async def started(self, wait_s: float | None) -> bool:
+        """Return once there is a chunk to read, or after `wait_s`: whether there is. Raises what the engine raised."""
         self._held = await self.next(wait_s)
+        return self._held is not None
 
     async def _pull(self, index: int, request: Request) -> None:
         try:

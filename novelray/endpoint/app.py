@@ -5,31 +5,53 @@ app = create_app(engine, Settings(models=(ServedModel.of("my-novel@0123abcd"),))
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from novelray import __version__
 from novelray.endpoint import errors
-from novelray.endpoint.gate import BodyLimit, KeyGate
+from novelray.endpoint.gate import KeyGate, SizeLimit
 from novelray.endpoint.keys import KeyStore
+from novelray.endpoint.meter import Meter
+from novelray.endpoint.metrics import Metrics, NoMetrics
 from novelray.endpoint.routes import chat, classify, completions, health, models, tokenize
 from novelray.endpoint.service import Service
 from novelray.endpoint.settings import Settings
+from novelray.endpoint.watch import Watch
 from novelray.generate.protocol import Engine
 
+log = logging.getLogger(__name__)
 
-def create_app(engine: Engine, settings: Settings, keys: KeyStore | None) -> FastAPI:
+PULSE_S = 1.0
+"""How often the use of keys goes to the database, and the engine's load to the metrics."""
+
+_TOLD_TO_PAGES = (
+    "x-request-id", "retry-after",
+    *(f"x-ratelimit-{part}-{what}" for part in ("limit", "remaining", "reset") for what in ("requests", "tokens")),
+)  # fmt: skip
+"""Headers of answers that scripts of other origins may read."""
+
+
+def create_app(engine: Engine, settings: Settings, keys: KeyStore | None, metrics: Metrics | None = None) -> FastAPI:
     """The application. `keys` None: requests need no key. The engine is closed when the application shuts down."""
-    service = Service(engine, settings)
+    metrics = metrics or NoMetrics()
+    service = Service(engine, settings, metrics)
+    meter = None if keys is None else Meter(keys)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        pulse = asyncio.create_task(_beat(service, meter))
         yield
         service.draining = True
+        pulse.cancel()
         await engine.close()
-        if keys is not None:
+        if keys is not None and meter is not None:
+            await meter.sync()
             keys.close()
 
     app = FastAPI(title="NovelRay", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
@@ -37,7 +59,28 @@ def create_app(engine: Engine, settings: Settings, keys: KeyStore | None) -> Fas
     errors.install(app)
     for module in (health, models, completions, chat, tokenize, classify):
         app.include_router(module.router)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
-    if keys is not None:
-        app.add_middleware(KeyGate, keys=keys)  # added last, so it is asked first
+    # What is added last is asked first.
+    app.add_middleware(SizeLimit, settings=settings)
+    if keys is not None and meter is not None:
+        app.add_middleware(KeyGate, keys=keys, meter=meter)
+    if settings.cors_origins:  # before the keys: a browser's preflight request has none
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=_TOLD_TO_PAGES,
+        )
+    app.add_middleware(Watch, settings=settings, metrics=metrics)
     return app
+
+
+async def _beat(service: Service, meter: Meter | None) -> None:
+    while True:
+        try:
+            service.show_load()
+            if meter is not None:
+                await meter.sync()
+        except Exception:  # the next beat tries again
+            log.exception("counting failed")
+        await asyncio.sleep(PULSE_S)

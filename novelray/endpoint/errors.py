@@ -10,7 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
+from novelray.endpoint.trace import trace_of
 from novelray.errors import NovelRayError, StorageError
 from novelray.generate.protocol import PromptTooLongError, QueueFullError, RequestError
 
@@ -46,7 +48,7 @@ class ApiError(Exception):
 
 def model_not_found(name: str, valid: list[str]) -> ApiError:
     """404 that lists what could have been asked for."""
-    message = f"There is no model {name!r} here. Valid ids: {', '.join(valid)}."
+    message = f"There is no model {name[:100]!r} here. Valid ids: {', '.join(valid) or 'none for this key'}."
     return ApiError(404, message, param="model", code="model_not_found")
 
 
@@ -76,8 +78,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
-async def _answer(_: Request, error: Exception) -> JSONResponse:
-    return as_api_error(error).response()
+async def answer(error: BaseException, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an ASGI request with an error. The trace remembers its code."""
+    found = as_api_error(error)
+    trace_of(scope).code = found.code
+    await found.response()(scope, receive, send)
+
+
+async def _answer(request: Request, error: Exception) -> JSONResponse:
+    found = as_api_error(error)
+    trace_of(request.scope).code = found.code
+    return found.response()
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -92,21 +103,25 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return ApiError(error.status_code, message, headers=error.headers).response()
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """400 for a body that is no JSON, 422 naming the first bad field otherwise. Never echoes the input."""
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    return await _answer(request, _of_validation(error))
+
+
+def _of_validation(error: RequestValidationError) -> ApiError:
+    """400 for a body that is no JSON, 422 naming the first bad field otherwise. Never echoes the input."""
     first = _most_specific(list(error.errors()))
     if first["type"] == "json_invalid":
-        return ApiError(400, f"The body is not valid JSON: {first['ctx']['error']}.", code="invalid_json").response()
+        return ApiError(400, f"The body is not valid JSON: {first['ctx']['error']}.", code="invalid_json")
     path = [str(p) for p in first["loc"][1:] if not str(p).endswith("]")]
     if not path:
         message = "The body is not a JSON object sent with Content-Type: application/json."
-        return ApiError(400, message, code="invalid_json").response()
+        return ApiError(400, message, code="invalid_json")
     field = next((p for p in reversed(path) if p.isidentifier()), path[0])
     top = path[0]
     what = str(first["msg"]).removeprefix("Value error, ")
     message = f"{top if top == field else f'{top}.{field}'}: {what}."
-    return ApiError(422, message, param=top, code="invalid_value").response()
+    return ApiError(422, message, param=top, code="invalid_value")
 
 
 def _most_specific(errors: list[dict[str, Any]]) -> dict[str, Any]:

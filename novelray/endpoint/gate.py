@@ -1,14 +1,18 @@
-"""What every request passes before anything reads it: the API key, then the size of its body. Plain ASGI."""
+"""What every request passes before anything reads it: its key and the key's limits, then its size. Plain ASGI."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from novelray.endpoint.errors import ApiError, as_api_error
+from novelray.endpoint.errors import ApiError, answer
 from novelray.endpoint.keys import KeyRecord, KeyStore
+from novelray.endpoint.meter import Meter
+from novelray.endpoint.settings import Settings
+from novelray.endpoint.trace import trace_of
 from novelray.errors import NovelRayError
 
 _COURTESY = 8
@@ -20,20 +24,35 @@ OPEN_PATHS = frozenset({"/health", "/ready"})
 """What probes may ask without a key. All else needs one, routes added later too."""
 
 
-class KeyGate:
-    """401 without a valid `Authorization: Bearer` key. The key's record goes into the scope as `novelray.key`."""
+FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Looking at what there is does not count as a request."""
 
-    def __init__(self, app: ASGIApp, keys: KeyStore) -> None:
-        self.app, self.keys = app, keys
+
+class KeyGate:
+    """401 without a valid `Authorization: Bearer` key, 429 when its rate is used up.
+
+    The key's record goes into the scope as `novelray.key`, the request's ticket as `novelray.ticket`.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyStore, meter: Meter) -> None:
+        self.app, self.keys, self.meter = app, keys, meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             return await self.app(scope, receive, send)
+        trace = trace_of(scope)
         try:
-            scope["novelray.key"] = await self._check(_bearer(scope["headers"]))
+            record = scope["novelray.key"] = await self._check(_bearer(scope["headers"]))
+            trace.key = record.name
+            if scope["method"] in FREE_METHODS:
+                return await self.app(scope, receive, send)
+            ticket = scope["novelray.ticket"] = await self.meter.enter(record)
         except (ApiError, NovelRayError) as error:
-            return await as_api_error(error).response()(scope, receive, send)
-        return await self.app(scope, receive, send)
+            return await answer(error, scope, receive, send)
+        try:
+            return await self.app(scope, receive, _with_headers(send, ticket.account.headers))
+        finally:
+            ticket.settle(trace.prompt_tokens, trace.new_tokens)
 
     async def _check(self, secret: str | None) -> KeyRecord:
         if secret is None:
@@ -44,26 +63,36 @@ class KeyGate:
         return record
 
 
-class BodyLimit:
-    """Hands the body on in one piece: 413 when it is larger than allowed, 408 when it takes too long to arrive."""
+class SizeLimit:
+    """431 for headers and 413 for a body larger than allowed, 408 for one that takes too long to arrive.
 
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
-        self.app, self.max_bytes, self.timeout_s = app, max_bytes, timeout_s
+    The body is handed on in one piece.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.max_bytes, self.timeout_s = app, settings.max_body_bytes, settings.body_timeout_s
+        self.max_header_bytes = settings.max_header_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         try:
+            self._check_headers(scope)
             async with asyncio.timeout(self.timeout_s):
                 body = await self._read(scope, receive)
         except TimeoutError:
             late = ApiError(408, f"The body did not arrive within {self.timeout_s:g} s.", code="body_timeout")
-            return await late.response()(scope, receive, send)
+            return await answer(late, scope, receive, send)
         except ApiError as error:
-            return await error.response()(scope, receive, send)
+            return await answer(error, scope, receive, send)
         if body is None:
             return None  # the client left before its request was whole
         return await self.app(scope, _replay(body, receive), send)
+
+    def _check_headers(self, scope: Scope) -> None:
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > self.max_header_bytes:
+            message = f"The headers are larger than {self.max_header_bytes} bytes."
+            raise ApiError(431, message, code="headers_too_large")
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         headers = dict(scope["headers"])
@@ -98,6 +127,19 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return pending.pop() if pending else await receive()
 
     return replayed
+
+
+def _with_headers(send: Send, headers: Callable[[], Mapping[str, str]]) -> Send:
+    """A `send` that adds headers, as they are at that moment, where the answer does not have them already."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = MutableHeaders(scope=message)
+            for name, value in headers().items():
+                there.setdefault(name, value)
+        await send(message)
+
+    return sending
 
 
 def _unauthorised(message: str, secret: str | None) -> ApiError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import secrets
 import time
@@ -65,14 +66,21 @@ class Planner:
             raise model_not_found(str(name), [m.id for m in self._settings.models])
         return found
 
+    def seeing(self, settings: Settings) -> Planner:
+        """The same planner for somebody who sees these models only."""
+        other = copy.copy(self)
+        other._settings = settings
+        return other
+
     async def completion(self, body: CompletionRequest) -> Job:
         model = self.model(body.model)
         if body.echo and body.logprobs is not None:
             raise ApiError(422, "echo and logprobs do not go together: prompts have no logprobs here.", param="echo")
         prompts = [await self.encode(p) if isinstance(p, str) else tuple(p) for p in body.prompts]
+        self._check_prompts(prompts, "prompt")  # before anything is decoded
         texts = [p if isinstance(p, str) else self._engine.decode(p) for p in body.prompts] if body.echo else []
         echoed = [text for text in texts for _ in range(body.choices)] or [""] * (len(prompts) * body.choices)
-        return self._job(model, body, CompletionShape(echoed), prompts, "prompt")
+        return self._job(model, body, CompletionShape(echoed), prompts)
 
     async def texts(self, body: ClassifyRequest) -> list[tuple[int, ...]]:
         """The token ids of each text to classify."""
@@ -83,7 +91,9 @@ class Planner:
 
     async def chat(self, body: ChatRequest) -> Job:
         model = self.model(body.model)
-        return self._job(model, body, ChatShape(), [await self.encode_chat(body.messages)], "messages")
+        ids = await self.encode_chat(body.messages)
+        self._check_prompts([ids], "messages")
+        return self._job(model, body, ChatShape(), [ids])
 
     async def encode(self, text: str, param: str = "prompt") -> tuple[int, ...]:
         """Token ids of a prompt. `param`: the field that it came in."""
@@ -112,10 +122,7 @@ class Planner:
             message = f"The prompt has {chars} characters; the model's context is {context} tokens. Shorten it."
             raise ApiError(400, message, param=param, code="context_length_exceeded")
 
-    def _job(
-        self, model: ServedModel, body: SamplingFields, shape: Shape, prompts: list[tuple[int, ...]], param: str
-    ) -> Job:
-        self._check_prompts(prompts, param)
+    def _job(self, model: ServedModel, body: SamplingFields, shape: Shape, prompts: list[tuple[int, ...]]) -> Job:
         self._check_body(body, len(prompts) * body.choices)
         job_id = f"{shape.id_prefix}-{uuid.uuid4().hex}"
         seed = secrets.randbelow(2**31) if body.seed is None or body.seed == -1 else body.seed % SEEDS

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, DateTime, MetaData, String, Table, create_engine, insert, select, update
-from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import ColumnElement, insert, select, update
 
-from novelray.errors import NovelRayError, StorageError
+from novelray.endpoint.database import answering, keys, open_database
+from novelray.endpoint.limits import KeyLimits
+from novelray.endpoint.usage import UsageTable
+from novelray.errors import NovelRayError
 from novelray.home import user_folder
 
 PREFIX = "nr-"
 CACHE_S = 5.0
 """Seconds for which a good key is not looked up again; a revoked one stops working after at most this long."""
-
-_metadata = MetaData()
-_keys = Table(
-    "api_keys",
-    _metadata,
-    Column("id", String(12), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("digest", String(64), nullable=False, unique=True),
-    Column("created", DateTime, nullable=False),
-    Column("revoked", DateTime),
-)
 
 
 @dataclass(frozen=True)
@@ -45,47 +33,65 @@ class KeyRecord:
     name: str
     created: datetime
     revoked: datetime | None = None
+    limits: KeyLimits = field(default_factory=KeyLimits)
 
 
 class KeyStore:
-    """The keys in one database. `url` is any SQLAlchemy URL; default: `keys.db` in the user's folder, mode 0600.
+    """The keys in one database, and what they have used (`usage`).
+
+    `url`: an SQLAlchemy URL of SQLite or PostgreSQL; default: `keys.db` in the user's folder, mode 0600.
 
     Raises StorageError when the database does not answer.
     """
 
     def __init__(self, url: str | None = None, cache_s: float = CACHE_S) -> None:
-        self._engine = _open(url or default_url())
+        self._engine = open_database(url or default_url())
+        self.usage = UsageTable(self._engine)
         self._cache_s = cache_s
         self._known: dict[str, tuple[KeyRecord, float]] = {}
 
-    def create(self, name: str) -> tuple[str, KeyRecord]:
+    def create(self, name: str, limits: KeyLimits | None = None) -> tuple[str, KeyRecord]:
         """A new key: the secret, which is shown this once and never again, and its record."""
         if not name.strip() or len(name) > 100:
             raise NovelRayError(
                 "A key needs a name of 1 to 100 characters.", "Say whom it is for: novelray keys create ada"
             )
         secret = f"{PREFIX}{secrets.token_urlsafe(32)}"
-        record = KeyRecord(secrets.token_hex(6), name.strip(), _now())
+        record = KeyRecord(secrets.token_hex(6), name.strip(), _now(), limits=limits or KeyLimits())
         values = {"id": record.id, "name": record.name, "created": record.created, "digest": _digest(secret)}
-        with _translated(), self._engine.begin() as connection:
-            connection.execute(insert(_keys).values(values))
+        with answering(), self._engine.begin() as connection:
+            connection.execute(insert(keys).values(values | _columns(record.limits)))
         return secret, record
 
     def all(self) -> list[KeyRecord]:
         """Every key, oldest first, the revoked ones too."""
-        with _translated(), self._engine.connect() as connection:
-            return [_record(row) for row in connection.execute(select(_keys).order_by(_keys.c.created, _keys.c.id))]
+        with answering(), self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(select(keys).order_by(keys.c.created, keys.c.id))]
 
     def revoke(self, id_or_name: str) -> list[KeyRecord]:
         """Revoke the key with this id, or all keys with this name. Raises NovelRayError when there is none."""
-        wanted = ((_keys.c.id == id_or_name) | (_keys.c.name == id_or_name)) & _keys.c.revoked.is_(None)
-        with _translated(), self._engine.begin() as connection:
-            found = [_record(row) for row in connection.execute(select(_keys).where(wanted))]
-            connection.execute(update(_keys).where(wanted).values(revoked=_now()))
+        return [self._change(record, revoked=_now()) for record in self._valid(id_or_name)]
+
+    def limit(self, id_or_name: str, **changes: Any) -> list[KeyRecord]:
+        """Change limits (see `KeyLimits`) of the key with this id, or of all with this name. Raises NovelRayError."""
+        found = self._valid(id_or_name)
+        return [self._change(record, **_columns(record.limits.but(**changes))) for record in found]
+
+    def _valid(self, id_or_name: str) -> list[KeyRecord]:
+        wanted: ColumnElement[bool] = (keys.c.id == id_or_name) | (keys.c.name == id_or_name)
+        with answering(), self._engine.connect() as connection:
+            rows = connection.execute(select(keys).where(wanted & keys.c.revoked.is_(None)))
+            found = [_record(row) for row in rows]
         if not found:
             raise NovelRayError(f"There is no valid key with the id or name {id_or_name!r}.", "See: novelray keys list")
-        self._known.clear()
         return found
+
+    def _change(self, record: KeyRecord, **values: Any) -> KeyRecord:
+        with answering(), self._engine.begin() as connection:
+            connection.execute(update(keys).where(keys.c.id == record.id).values(values))
+            changed = connection.execute(select(keys).where(keys.c.id == record.id)).one()
+        self._known.clear()
+        return _record(changed)
 
     def cached(self, secret: str) -> KeyRecord | None:
         """The record of a key that was verified moments ago; never touches the database."""
@@ -97,8 +103,8 @@ class KeyStore:
         if found := self.cached(secret):
             return found
         digest = _digest(secret)
-        with _translated(), self._engine.connect() as connection:
-            row = connection.execute(select(_keys).where(_keys.c.digest == digest)).first()
+        with answering(), self._engine.connect() as connection:
+            row = connection.execute(select(keys).where(keys.c.digest == digest)).first()
         if row is None or not hmac.compare_digest(row.digest, digest) or row.revoked is not None:
             return None
         if len(self._known) > 10_000:
@@ -143,47 +149,6 @@ def save_secret(path: Path, secret: str) -> None:
     part.replace(path)
 
 
-def _open(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-            _private_file(Path(str(parsed.database)))
-        engine = create_engine(parsed, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise NovelRayError(
-            "serve.keys is not a database URL.", "For example: postgresql+psycopg://host/keys"
-        ) from error
-    except ModuleNotFoundError as error:
-        raise NovelRayError(
-            f"The database driver {error.name!r} is not installed.", f"pip install {error.name}"
-        ) from None
-    except OSError as error:
-        raise StorageError(
-            f"The key database cannot be opened: {error}.", "Check the folder and its permissions."
-        ) from None
-    with _translated():
-        _metadata.create_all(engine)
-    return engine
-
-
-def _private_file(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    path.chmod(0o600)
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        # The text of these errors can hold the URL with its password: only the kind is passed on.
-        what = type(getattr(error, "orig", None) or error).__name__
-        raise StorageError(
-            f"The key database does not answer ({what}).", "Check serve.keys and the database."
-        ) from None
-
-
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -192,5 +157,16 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
+def _columns(limits: KeyLimits) -> dict[str, Any]:
+    return asdict(limits) | {"models": "\n".join(limits.models) or None}
+
+
 def _record(row: Any) -> KeyRecord:
-    return KeyRecord(row.id, row.name, row.created, row.revoked)
+    limits = KeyLimits(
+        row.requests_per_minute,
+        row.tokens_per_minute,
+        row.tokens_per_day,
+        row.tokens_per_month,
+        tuple((row.models or "").splitlines()),
+    )
+    return KeyRecord(row.id, row.name, row.created, row.revoked, limits)

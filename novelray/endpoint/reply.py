@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,18 +12,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from novelray.endpoint.answers import Answers, unless_gone
+from novelray.endpoint.deadlines import Deadlines
 from novelray.endpoint.errors import ApiError, as_api_error
 from novelray.endpoint.job import Job
 from novelray.endpoint.settings import Settings
+from novelray.endpoint.trace import CLIENT_LEFT, Trace
 from novelray.generate.protocol import Chunk, Engine, Usage
-
-log = logging.getLogger(__name__)
 
 _STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",  # proxies of the nginx kind would collect the whole text first
 }
+_LAST_WORDS_S = 5.0
+"""A client that does not read for so long after its time is up is not told why."""
+
 _LINE_BREAKS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
 """Some clients split lines here as well, which would tear an event."""
 
@@ -30,37 +34,48 @@ _LINE_BREAKS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
 class Reply(Response):
     """Errors before the first byte are raised, to be answered with their status; later ones go into the stream."""
 
-    def __init__(self, engine: Engine, settings: Settings, job: Job) -> None:
+    def __init__(self, engine: Engine, settings: Settings, job: Job, trace: Trace) -> None:
         super().__init__()
-        self._engine, self._settings, self._job = engine, settings, job
+        self._engine, self._settings, self._job, self._trace = engine, settings, job, trace
         self._usage: dict[int, Usage] = {}
+        self._waits = Deadlines(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with Answers(self._engine, self._job.requests) as answers:
             work = self._stream(answers, send) if self._job.body.stream else self._whole(answers, scope, receive, send)
             if not await unless_gone(work, receive):
-                log.info("%s: the client left (499)", self._job.id)
+                self._trace.status = CLIENT_LEFT
+                self._trace.prompt_read(self._job.prompt_tokens)
 
     async def _whole(self, answers: Answers, scope: Scope, receive: Receive, send: Send) -> None:
         chunks: list[list[Chunk]] = [[] for _ in self._job.requests]
-        while not answers.finished:
-            item = await answers.next()
-            assert item is not None
-            chunks[item[0]].append(self._checked(*item))
+        async with self._waits.in_all():
+            while not answers.finished:
+                item = await self._next(answers)
+                if item is not None:
+                    chunks[item[0]].append(item[1])
         choices = [self._job.shape.whole(i, of_choice) for i, of_choice in enumerate(chunks)]
         body = self._frame(self._job.shape.name, choices) | {"usage": self._usage_body()}
         await JSONResponse(body | {"novelray": self._job.provenance()})(scope, receive, send)
 
     async def _stream(self, answers: Answers, send: Send) -> None:
-        await answers.started(self._settings.headers_after_s)
+        if not await answers.started(self._waits.for_chunk(self._settings.headers_after_s)):
+            self._waits.check()
         headers = [(k.encode(), v.encode()) for k, v in _STREAM_HEADERS.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
-            await self._events(answers, send)
-            await _write(send, "data: [DONE]\n\n")
+            async with self._waits.in_all():
+                await self._events(answers, send)
+                await _write(send, "data: [DONE]\n\n", last=True)
         except Exception as error:
-            await _write(send, _event(as_api_error(error).body()))
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._last_words(as_api_error(error), send)
+
+    async def _last_words(self, error: ApiError, send: Send) -> None:
+        """Say in the stream what went wrong, unless the client has stopped reading."""
+        self._trace.code = error.code
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await _write(send, _event(error.body()), last=True)
 
     async def _events(self, answers: Answers, send: Send) -> None:
         shape, extra = self._job.shape, {"novelray": self._job.provenance()}
@@ -69,11 +84,11 @@ class Reply(Response):
                 await _write(send, _event(self._frame(shape.piece_name, [opening]) | extra))
                 extra = {}
         while not answers.finished:
-            item = await answers.next(self._settings.keep_alive_s)
+            item = await self._next(answers, self._settings.keep_alive_s)
             if item is None:
                 await _write(send, ": keep-alive\n\n")
                 continue
-            index, chunk = item[0], self._checked(*item)
+            index, chunk = item
             if chunk.text or chunk.logprobs or chunk.finish_reason:
                 frame = self._frame(shape.piece_name, [shape.piece(index, chunk)]) | self._usage_of_piece(answers)
                 await _write(send, _event(frame | extra))
@@ -81,11 +96,20 @@ class Reply(Response):
         if self._job.body.wants_usage_chunk:
             await _write(send, _event(self._frame(shape.piece_name, []) | {"usage": self._usage_body()}))
 
-    def _checked(self, index: int, chunk: Chunk) -> Chunk:
-        self._usage[index] = chunk.usage
+    async def _next(self, answers: Answers, wait_s: float | None = None) -> tuple[int, Chunk] | None:
+        """The next chunk; None when `wait_s` pass. Raises what ends the answer."""
+        item = await answers.next(self._waits.for_chunk(wait_s))
+        if item is None:
+            self._waits.check()
+            return None
+        index, chunk = item
         if chunk.finish_reason == "cancelled":
             raise ApiError(503, "The server stopped this generation. It can be tried again.", code="cancelled")
-        return chunk
+        self._waits.queued = False
+        self._usage[index] = chunk.usage
+        self._trace.prompt_read(self._job.prompt_tokens)
+        self._trace.chunk(index, chunk)
+        return item
 
     def _frame(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         job = self._job
@@ -116,5 +140,5 @@ def _event(body: Mapping[str, Any]) -> str:
     return f"data: {text.translate(_LINE_BREAKS)}\n\n"
 
 
-async def _write(send: Send, text: str) -> None:
-    await send({"type": "http.response.body", "body": text.encode("utf-8", "replace"), "more_body": True})
+async def _write(send: Send, text: str, last: bool = False) -> None:
+    await send({"type": "http.response.body", "body": text.encode("utf-8", "replace"), "more_body": not last})

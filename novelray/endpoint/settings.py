@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from novelray.endpoint.limits import KeyLimits
+
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -46,6 +48,9 @@ class Settings(BaseModel):
     max_body_bytes: int = 4_000_000
     """Largest request body."""
 
+    max_header_bytes: int = 32_768
+    """Largest headers, all together."""
+
     body_timeout_s: Seconds = 30.0
     """A body that takes longer to arrive is answered 408."""
 
@@ -57,6 +62,21 @@ class Settings(BaseModel):
 
     Until then an error still has an HTTP status of its own."""
 
+    queue_timeout_s: Seconds | None = None
+    """A request whose first token takes longer is answered 503; None: it may wait."""
+
+    request_timeout_s: Seconds | None = None
+    """A request that takes longer in all is ended with 504; None: it may take as long as it does."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins of web pages that may ask from a browser; `*`: any."""
+
+    access_log: bool = True
+    """One line for each request to the logger `novelray.access`."""
+
+    sends_request_id: bool = True
+    """Answers carry `x-request-id`. Off where the server in front, such as Ray Serve's proxy, does it."""
+
     @model_validator(mode="after")
     def _names_differ(self) -> Settings:
         names = [name for model in self.models for name in (model.id, *model.aliases)]
@@ -64,8 +84,15 @@ class Settings(BaseModel):
             raise ValueError(f"two models share a name: {sorted(names)}")
         return self
 
+    def seen_with(self, limits: KeyLimits) -> Settings:
+        """What a key with these limits gets to see."""
+        if not limits.models:
+            return self
+        seen = tuple(m for m in self.models if limits.sees((m.id, *m.aliases)))
+        return self.model_copy(update={"models": seen})
+
     def find(self, name: str | None) -> ServedModel | None:
         """The model with this id or alias, the first one when no name is given, or None."""
         if not name:
-            return self.models[0]
+            return next(iter(self.models), None)
         return next((m for m in self.models if name == m.id or name in m.aliases), None)

@@ -71,7 +71,15 @@ def deploy(settings: ReplicaSettings, say: Say, ready_s: float = READY_S) -> Dep
     url = f"http://{_reachable(section.host)}:{section.port}"
     _wait_http(url, end)
     say(f"serve: {settings.version} answers at {url}/v1")
+    say(f"serve: metrics for Prometheus at {metrics_url()}")
     return Deployed(url, settings.version)
+
+
+def metrics_url() -> str:
+    """Where the first node shows its metrics; every node does, each its own. Ray must be connected."""
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    more = f" (and {len(nodes) - 1} other nodes)" if len(nodes) > 1 else ""
+    return f"http://{nodes[0]['NodeManagerAddress']}:{nodes[0]['MetricsExportPort']}/metrics{more}"
 
 
 def undeploy(say: Say, free_port: bool = False) -> None:
@@ -260,4 +268,4 @@ def _last_line(text: str) -> str:
     return re.sub(r"^[\w.]+Error: ", "", (reasons or lines or ["no reason given"])[-1])[:300]
 
 
-__all__ = ["Deployed", "ReplicaSettings", "check_port", "deploy", "port_problem", "room_for", "undeploy"]
+__all__ = ["Deployed", "ReplicaSettings", "check_port", "deploy", "metrics_url", "port_problem", "room_for", "undeploy"]

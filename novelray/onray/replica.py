@@ -54,6 +54,11 @@ class ReplicaSettings(BaseModel):
             models=(ServedModel.of(self.version, self.aliases),),
             max_tokens_default=self.serve.max_tokens_default,
             max_body_bytes=self.serve.max_body_bytes,
+            queue_timeout_s=self.serve.queue_timeout_s,
+            request_timeout_s=self.serve.request_timeout_s,
+            cors_origins=self.serve.cors_origins,
+            access_log=self.serve.access_log,
+            sends_request_id=False,  # Serve's proxy does
         )
 
 

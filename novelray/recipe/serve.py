@@ -42,6 +42,18 @@ class ServeSection(Section):
     max_body_bytes: PositiveInt = 4_000_000
     """Largest request body."""
 
+    queue_timeout_s: PositiveInt | None = 600
+    """Seconds until the first token after which a request is given up with 503; null: it may wait."""
+
+    request_timeout_s: PositiveInt | None = 3600
+    """Seconds after which a request is ended, whatever it has written; null: it may take as long as it does."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins of web pages that may ask from a browser, such as `https://write.example`; `*`: any. Default: none."""
+
+    access_log: bool = True
+    """Write a line of JSON for each request to the replica's log."""
+
     require_key: bool = True
     """Refuse requests without a valid API key."""
 

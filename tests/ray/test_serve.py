@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import openai
 import pytest
+import ray
 from support.endpoint import is_idle, post, raw, until
 from support.tiny import tiny_llama
 
-from novelray.endpoint.keys import ensure_key
+from novelray.endpoint.keys import KeyStore, ensure_key
+from novelray.endpoint.limits import KeyLimits
 from novelray.errors import CapacityError, ModelError
-from novelray.onray.deploy import check_port, deploy, undeploy
+from novelray.onray.deploy import check_port, deploy, metrics_url, undeploy
 from novelray.onray.replica import ReplicaSettings
 from novelray.recipe.serve import ServeSection
 
@@ -51,6 +56,13 @@ def served(ray_session, settings, tmp_path_factory):
 
 
 @pytest.fixture
+def logs(served):
+    """All that this Ray session has logged so far, in a function."""
+    folder = Path(ray._private.worker._global_node.get_logs_dir_path())
+    return lambda: "\n".join(f.read_text(errors="replace") for f in folder.rglob("*") if f.is_file())
+
+
+@pytest.fixture
 def client(served):
     url, key = served
     with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=60) as found:
@@ -76,6 +88,15 @@ def test_pieces_are_not_collected_on_the_way(client):
 def test_a_key_is_needed(served):
     assert httpx.get(f"{served[0]}/v1/models").status_code == 401
     assert httpx.get(f"{served[0]}/health").status_code == 200
+
+
+def test_a_limited_key_is_told_its_limits_through_the_proxy_and_held_to_them(served):
+    secret, _ = KeyStore().create("guest", KeyLimits(requests_per_minute=1))
+    asked = {"json": {"prompt": "a", "max_tokens": 1}, "headers": {"Authorization": f"Bearer {secret}"}}
+    first, second = (httpx.post(f"{served[0]}/v1/completions", **asked) for _ in range(2))
+    assert first.headers["x-ratelimit-remaining-requests"] == "0"
+    assert second.status_code == 429
+    assert 50 < int(second.headers["retry-after"]) <= 60
 
 
 def test_a_client_that_hangs_up_frees_its_slot(client, served):
@@ -124,6 +145,42 @@ def test_raw_abuse_through_the_proxy_is_never_a_500(served):
     assert b" 413 " in firsts[2]
     assert not any(b" 5" in f[8:11] for f in firsts)
     until(lambda: is_idle(url))
+
+
+def test_a_request_has_one_id_through_the_proxy_and_in_the_access_log(served, logs):
+    url, key = served
+    headers = {"Authorization": f"Bearer {key}", "X-Request-Id": "chapter-12"}
+    answer = httpx.post(f"{url}/v1/completions", json={"prompt": "a", "max_tokens": 3, **LONG}, headers=headers)
+    assert answer.headers.get_list("x-request-id") == ["chapter-12"]
+    until(lambda: '"request_id": "chapter-12"' in logs(), 20)
+    line = next(json.loads(found) for found in logs().splitlines() if '"request_id": "chapter-12"' in found)
+    assert (line["key"], line["status"], line["model"], line["new_tokens"]) == ("default", 200, MODEL, 3)
+
+
+def test_each_nodes_metrics_port_shows_what_was_served(served, client):
+    client.completions.create(model=MODEL, prompt="a", max_tokens=5, extra_body=LONG)
+    port = metrics_url()
+    assert any(port in line for line in SAID)
+    wanted = [
+        'ray_novelray_requests_total{[^}]*route="/v1/completions",status="200"',
+        f'ray_novelray_generated_tokens_total{{[^}}]*model="{MODEL}"',
+        f'ray_novelray_prompt_tokens_total{{[^}}]*model="{MODEL}"',
+        f'ray_novelray_time_to_first_token_seconds_bucket{{[^}}]*le="0.1",[^}}]*model="{MODEL}"',
+        "ray_novelray_inter_token_seconds_count{",
+        "ray_novelray_requests_running{",
+        "ray_novelray_requests_waiting{",
+    ]
+    until(lambda: all(re.search(w, httpx.get(port).text) for w in wanted), 30)
+
+
+def test_no_log_of_the_whole_run_holds_the_key(served, logs):
+    url, key = served
+    for path in ("/v1/models", "/v1/none"):
+        httpx.get(f"{url}{path}", headers={"Authorization": f"Bearer {key}"})
+        httpx.get(f"{url}{path}", headers={"Authorization": f"Bearer {key[:-1]}"})
+    until(lambda: '"status": 401' in logs(), 20)
+    assert key.removeprefix("nr-")[:20] not in logs()
+    assert not any(key.removeprefix("nr-") in line for line in SAID)
 
 
 def test_our_own_proxy_on_the_port_is_no_conflict_and_another_port_is_refused(served, settings):

@@ -18,8 +18,10 @@ from novelray.generate.protocol import Capacity, Chunk, PromptTooLongError, Queu
 class ScriptedEngine:
     """One character is one token; every answer is `text`, a character each `pause_s`. Remembers what was asked."""
 
-    def __init__(self, text="山雨欲来。", pause_s=0.0, max_batch=8, max_queue=8, context=200, fail_at=None):
-        self.text, self.pause_s, self.fail_at = text, pause_s, fail_at
+    def __init__(
+        self, text="山雨欲来。", pause_s=0.0, max_batch=8, max_queue=8, context=200, fail_at=None, longest=100_000
+    ):
+        self.text, self.pause_s, self.fail_at, self.longest = text, pause_s, fail_at, longest
         self.max_batch, self.max_queue, self.context = max_batch, max_queue, context
         self.running: set[str] = set()
         self.requests = []
@@ -42,8 +44,9 @@ class ScriptedEngine:
 
     async def _chunks(self, request):
         sampling = request.sampling
-        text = (self.text * sampling.max_tokens)[: sampling.max_tokens] if sampling.ignore_eos else self.text
-        cut = text[: sampling.max_tokens]
+        limit = min(sampling.max_tokens, self.longest)
+        text = (self.text * limit)[:limit] if sampling.ignore_eos else self.text
+        cut = text[:limit]
         for i, char in enumerate(cut):
             await asyncio.sleep(self.pause_s)
             if i == self.fail_at:

@@ -23,12 +23,14 @@ async def classify(body: ClassifyRequest, service: Annotated[Service, Depends(se
     model = service.planner.model(body.model)
     task, classes = _head(service, model.id, body.task)
     texts = await service.planner.texts(body)
+    tokens = sum(map(len, texts))
+    service.reserve(model.id, tokens)
     data = []
     for index, ids in enumerate(texts):
         probs = list((await service.engine.classify(ids))[task])
         label = classes[probs.index(max(probs))]
         data.append({"index": index, "label": label, "probs": probs, "num_classes": len(classes)})
-    tokens = sum(map(len, texts))
+    service.prompt_read(tokens)
     usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
     return {
         "id": f"classify-{uuid.uuid4().hex}", "object": "list", "created": int(time.time()), "model": model.id,

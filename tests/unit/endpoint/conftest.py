@@ -15,9 +15,9 @@ MODEL = "wuxia@0123456789ab"
 
 
 @contextmanager
-def client_of(engine, keys=None, **settings):
+def client_of(engine, keys=None, metrics=None, models=(MODEL,), **settings):
     """An HTTP client of a server around `engine`."""
-    app = create_app(engine, Settings(models=(ServedModel.of(MODEL),), **settings), keys)
+    app = create_app(engine, Settings(models=tuple(map(ServedModel.of, models)), **settings), keys, metrics)
     with running(app) as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client
 

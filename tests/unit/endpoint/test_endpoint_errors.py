@@ -28,6 +28,7 @@ def error_of(response):
         ("/v1/completions", {"prompt": [1, "a"]}, "prompt"),
         ("/v1/completions", {"prompt": [-1]}, "prompt"),
         ("/v1/completions", {"prompt": [0x110000]}, "prompt"),
+        ("/v1/completions", {"prompt": [0x110000], "echo": True}, "prompt"),
         ("/v1/completions", {"prompt": "a", "temperature": 9}, "temperature"),
         ("/v1/completions", {"prompt": "a", "temperature": "hot"}, "temperature"),
         ("/v1/completions", {"prompt": "a", "top_p": -0.1}, "top_p"),

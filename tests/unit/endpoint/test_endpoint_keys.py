@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from datetime import UTC, datetime
 
 import pytest
 from support.endpoint import ScriptedEngine
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 
 from novelray.cli.keys import app
 from novelray.endpoint.keys import KeyStore, default_url, ensure_key
+from novelray.endpoint.limits import KeyLimits
+from novelray.endpoint.usage import Use
 from novelray.errors import NovelRayError, StorageError
 
 
@@ -133,3 +136,24 @@ def test_the_command_line_prints_a_secret_once_alone_on_stdout(tmp_path, monkeyp
     assert run.invoke(app, ["revoke", "ada"]).exit_code == 0
     assert KeyStore().verify(secret) is None
     assert isinstance(run.invoke(app, ["revoke", "ada"]).exception, NovelRayError)
+
+
+def test_limits_are_set_changed_and_taken_away_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOVELRAY_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    run = CliRunner()
+    given = ["--requests-per-minute", "60", "--tokens-per-day", "1000", "--models", "a@*", "--models", "b@*"]
+    secret = run.invoke(app, ["create", "ada", *given]).stdout.strip()
+    limits = KeyLimits(requests_per_minute=60, tokens_per_day=1000, models=("a@*", "b@*"))
+    assert KeyStore().verify(secret).limits == limits
+    store = KeyStore()
+    today = datetime.now(UTC).date()
+    store.usage.exchange({(store.all()[0].id, today): Use(3, 40, 50, 0)}, [], today)
+    listed = " ".join(run.invoke(app, ["list"]).stdout.split())
+    assert "60 requests/min, 1000 tokens/day, models a@* b@*" in listed
+    assert "90" in listed
+    changed = run.invoke(app, ["limit", "ada", "--tokens-per-day", "0", "--tokens-per-minute", "7", "--models", "*"])
+    assert "60 requests/min, 7 tokens/min" in changed.stdout
+    assert KeyStore().verify(secret).limits == KeyLimits(requests_per_minute=60, tokens_per_minute=7)
+    assert isinstance(run.invoke(app, ["limit", "bob", "--tokens-per-day", "1"]).exception, NovelRayError)
+    assert run.invoke(app, ["limit", "ada", "--tokens-per-day", "-1"]).exit_code == 2

@@ -1,0 +1,118 @@
+"""The key database: its tables, how it is opened, and how one of an earlier release is brought up to date."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, String, Table, Text, create_engine, inspect, text
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from novelray.errors import NovelRayError, StorageError
+
+_metadata = MetaData()
+
+keys = Table(
+    "api_keys",
+    _metadata,
+    Column("id", String(12), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created", DateTime, nullable=False),
+    Column("revoked", DateTime),
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("tokens_per_day", BigInteger),
+    Column("tokens_per_month", BigInteger),
+    Column("models", Text),
+)
+"""`models`: the globs, one a line. A limit that is null does not limit."""
+
+usage = Table(
+    "api_key_usage",
+    _metadata,
+    Column("key_id", String(12), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("new_tokens", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+)
+"""What each key used on each day (UTC). `reserved`: tokens that requests which still run may come to use."""
+
+_TRIES = 5
+_BACKENDS = ("sqlite", "postgresql")
+
+
+def open_database(url: str) -> Engine:
+    """Connect, and create or extend the tables. Raises NovelRayError for a bad URL, StorageError for no answer."""
+    try:
+        parsed = make_url(url)
+        engine = create_engine(_checked(parsed), pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise NovelRayError(
+            "serve.keys is not a database URL.", "For example: postgresql+psycopg://host/keys"
+        ) from error
+    except ModuleNotFoundError as error:
+        raise NovelRayError(
+            f"The database driver {error.name!r} is not installed.", f"pip install {error.name}"
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            f"The key database cannot be opened: {error}.", "Check the folder and its permissions."
+        ) from None
+    with answering():
+        _bring_up_to_date(engine)
+    return engine
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Database errors become StorageError, without the URL and the password that their texts can hold."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        what = type(getattr(error, "orig", None) or error).__name__
+        raise StorageError(
+            f"The key database does not answer ({what}).", "Check serve.keys and the database."
+        ) from None
+
+
+def _checked(url: URL) -> URL:
+    if url.get_backend_name() not in _BACKENDS:
+        raise NoSuchModuleError(url.get_backend_name())
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        _private_file(Path(str(url.database)))
+    return url
+
+
+def _private_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    """Tried again a few times: a replica that starts at the same moment may have done one of the steps meanwhile."""
+    for attempt in range(_TRIES):
+        try:
+            return _extend(engine)
+        except SQLAlchemyError:
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(0.05 * (attempt + 1))
+
+
+def _extend(engine: Engine) -> None:
+    """Create what is not there. Columns are only ever added, and may be null, so that no key is lost."""
+    _metadata.create_all(engine)
+    there = {column["name"] for column in inspect(engine).get_columns(keys.name)}
+    with engine.begin() as connection:
+        for column in keys.columns:
+            if column.name not in there:
+                kind = column.type.compile(engine.dialect)
+                connection.execute(text(f"ALTER TABLE {keys.name} ADD COLUMN {column.name} {kind}"))

@@ -1,0 +1,63 @@
+"""Whatever the OpenAPI schema allows, and what it does not: an answer in OpenAI's form, and never a fault of ours."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.generation import GenerationMode
+from support.endpoint import ScriptedEngine
+
+from novelray.endpoint.app import create_app
+from novelray.endpoint.settings import ServedModel, Settings
+
+EXAMPLES = int(os.environ.get("NOVELRAY_FUZZ_EXAMPLES", "15"))
+"""Requests for each operation; some thousands find what fifteen do not."""
+
+HANDLED = {200, 400, 404, 405, 413, 422, 429}
+POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+PATHS = ["/v1/completions", "/v1/chat/completions", "/v1/tokenize", "/v1/classify", "/classify"]
+WITHOUT_INPUT = {"/health", "/ready", "/v1/models"}
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return ScriptedEngine(max_batch=4, max_queue=200, longest=20)
+
+
+@pytest.fixture(scope="module")
+def schema(engine):
+    app = create_app(engine, Settings(models=(ServedModel.of("wuxia@0123456789ab"),)), None)
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+def test_every_path_that_takes_input_is_fuzzed(schema):
+    assert set(schema) == {*PATHS, "/v1/models/{name}", *WITHOUT_INPUT}
+
+
+@pytest.mark.parametrize("mode", [POSITIVE, NEGATIVE])
+@pytest.mark.parametrize("path", PATHS)
+def test_no_body_that_the_schema_can_make_is_a_fault_of_ours(schema, engine, path, mode):
+    fuzz(schema[path]["POST"].as_strategy(generation_mode=mode))
+    assert not engine.running
+
+
+def test_no_name_of_a_model_is_a_fault_of_ours(schema):
+    fuzz(schema["/v1/models/{name}"]["GET"].as_strategy(generation_mode=POSITIVE))
+
+
+def fuzz(cases):
+    """Send examples of these cases; each must be answered, and a refusal say why in a few words."""
+
+    @given(case=cases)
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    def ask(case):
+        response = case.call()
+        assert response.status_code in HANDLED, response.text
+        if response.status_code != 200:
+            assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+            assert len(response.text) < 2_000, "an error does not send back what it was sent"
+
+    ask()
