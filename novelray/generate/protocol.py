@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from novelray.errors import EXIT_RETRY, NovelRayError
 
-FinishReason = Literal["stop", "length", "cancelled"]
+if TYPE_CHECKING:
+    from novelray.generate.detokenise import Vocabulary
+
+FinishReason = Literal["stop", "length", "cancelled", "content_filter"]
+"""`content_filter`: the guard ended it (novelray/generate/guard)."""
 
 
 class QueueFullError(NovelRayError):
@@ -58,6 +62,36 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
 
 
+class Steering(Protocol):
+    """Takes tokens out of one request's choice. Used by the engine's own thread only."""
+
+    def start(self, vocabulary: Vocabulary) -> None:
+        """Tells what tokens there are, before the first one."""
+        ...
+
+    def banned(self) -> Sequence[int]:
+        """Tokens that must not come next. Never all of them."""
+        ...
+
+    def push(self, token_id: int) -> None:
+        """This token came."""
+        ...
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Something that the guard did to an answer.
+
+    `rule`: copying, terms, check or check_failed. `action`: stop, steer, mask or pass. `offset` and `length` are
+    characters of the answer's own text.
+    """
+
+    rule: str
+    action: str
+    offset: int
+    length: int
+
+
 @dataclass(frozen=True)
 class Request:
     """One generation. `style`: adapters by immutable id (`name@digest`), each with its weight; empty: the base.
@@ -69,6 +103,8 @@ class Request:
     prompt_ids: tuple[int, ...]
     sampling: Sampling = Sampling()
     style: Mapping[str, float] = field(default_factory=dict)
+    caller: str = ""  # name of the API key, for the guard's audit
+    steering: Steering | None = None  # engines that cannot steer ignore it
 
 
 @dataclass(frozen=True)
@@ -99,6 +135,7 @@ class Chunk:
     usage: Usage
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
+    interventions: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ import pytest
 
 from novelray.corpus.schema import CHAPTERS
 from novelray.errors import CorpusError, DamagedError, ModelError
+from novelray.generate.guard.copying import CopyRun, Limits
+from novelray.generate.guard.index import open_index
 from novelray.onray.shards import build_shards, build_tokenizer, training_texts
 from novelray.recipe import Recipe
 from novelray.shards import open_rows
@@ -113,6 +115,14 @@ def test_the_same_shards_come_out_byte_for_byte_with_one_task_at_a_time(ray_sess
     again = build(artifacts, corpus, said, workers=1).manifest
     assert again.attempt != first.attempt
     assert (again.id, again.files) == (first.id, first.files)
+
+
+def test_the_training_chapters_and_no_others_can_be_told_from_the_shards(ray_session, artifacts, corpus, said):
+    index = open_index(artifacts, [build(artifacts, corpus, said).id])
+    own = "".join(chr(0x5000 + i) for i in range(30))
+    for one in (c for book in BOOKS.values() for c in book):
+        copied = CopyRun(index, Limits(60, 200)).push(own + one["text"]) is not None
+        assert copied == (one["split"] == "train"), one["chapter_id"]
 
 
 def test_nothing_is_made_twice_and_what_decides_the_rows_decides_the_identity(ray_session, artifacts, corpus, said):
