@@ -24,13 +24,17 @@ _LOW = (1 << 32) - 1
 class CopyIndex:
     """Tells whether a gram stands in the books. Read by several threads at once; never changed."""
 
-    def __init__(self, parts: Iterable[NDArray[np.int64]]) -> None:
-        """`parts`: 40-bit hashes, as `read_grams` gives them."""
-        kept = list(parts)
-        self.grams = sum(map(len, kept))
-        self._bits = min(MOST_BITS, max(64, self.grams * BITS) // 8 * 8)
+    def __init__(self, parts: Iterable[NDArray[np.int64]], grams: int | None = None) -> None:
+        """`parts`: 40-bit hashes, as `read_grams` gives them, taken one after another.
+
+        `grams`: about how many they are in all; without it the parts are counted first, in memory together.
+        """
+        if grams is None:
+            parts = list(parts)
+            grams = sum(map(len, parts))
+        self._bits = min(MOST_BITS, max(64, grams * BITS) // 8 * 8)
         table = np.zeros(self._bits // 8, np.uint8)
-        for part in kept:
+        for part in parts:
             for probe in range(PROBES):
                 _set(table, self._places(part, probe))
         self._table = table
@@ -93,5 +97,7 @@ def indexed(artifacts: Artifacts, shards: Sequence[str]) -> tuple[list[str], lis
 def open_index(artifacts: Artifacts, shards: Sequence[str]) -> CopyIndex | None:
     """The index of the books in these shards artifacts; None where none of them has grams. Raises DamagedError."""
     sources = [artifacts.get(artifact_id) for artifact_id in indexed(artifacts, shards)[0]]
-    parts = [read_grams(s.read(name)) for s in sources for name in sorted(s.manifest.files) if is_grams(name)]
-    return CopyIndex(parts) if parts else None
+    if not sources:
+        return None
+    parts = (read_grams(s.read(name)) for s in sources for name in sorted(s.manifest.files) if is_grams(name))
+    return CopyIndex(parts, sum(int(s.counts["train"]["chars"]) for s in sources))

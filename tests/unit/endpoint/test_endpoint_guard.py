@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.endpoint import ScriptedEngine
+from support.endpoint import ScriptedEngine, until
 from support.guarding import index_of
 
 from novelray.generate.guard.copying import Limits
@@ -71,3 +71,13 @@ def test_the_audit_names_the_key_that_asked(start, tmp_path, caplog):
     (line,) = [json.loads(r.getMessage()) for r in caplog.records if r.name == "novelray.guard"]
     assert (line["key"], line["model"], line["rule"]) == ("ada", "wuxia@0123456789ab", "terms")
     assert secret not in caplog.text
+
+
+def test_a_client_that_leaves_a_guarded_stream_frees_its_slot(start):
+    engine = ScriptedEngine(pause_s=0.01)
+    with start(guarded(engine, Guard(terms=Terms(["敏感词"])))) as client:
+        body = {"prompt": "a", "ignore_eos": True, "max_tokens": 100_000, "stream": True}
+        with client.stream("POST", "/v1/completions", json=body) as response:
+            lines = response.iter_lines()  # held: the response closes with it
+            next(lines)
+        until(lambda: engine.closed == engine.started == 1, 2)

@@ -122,7 +122,7 @@ def test_a_head_of_the_model_can_be_the_check():
 ])  # fmt: skip
 def test_a_check_that_is_not_there_is_refused_at_start(check):
     engine = PiecesEngine([], heads={"tone": ("calm", "gore")})
-    with pytest.raises(RecipeError, match="serve.guard.check"):
+    with pytest.raises(RecipeError, match=r"serve\.guard\.check"):
         build_guard(GuardSection.model_validate({"check": check}), engine, lambda: None)
 
 

@@ -1,6 +1,7 @@
 """Blocked terms are never shown, wherever the pieces of the stream are cut, and nothing else is lost."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,11 @@ def test_what_may_become_a_term_waits_and_goes_out_as_soon_as_it_cannot():
     assert found.push(" ")[0] == "abc "
 
 
+def test_a_term_inside_the_beginning_of_a_longer_one_is_found():
+    assert through(["敏感词语", "感"], "敏感人")[0] == "敏●人"
+    assert through(["他说敏感词语", "说敏感人", "敏"], "他说敏感人")[0] == "他说●感人"
+
+
 ALPHABET = "ab词感 敏A"
 
 
@@ -92,7 +98,7 @@ def searched(terms, text):
     for term in terms:
         words = re.split(r"\s+", term.strip().lower())
         joined = words[0]
-        for before, after in zip(words, words[1:], strict=False):
+        for before, after in pairwise(words):
             both = before[-1] > "⺀" and after[0] > "⺀"
             joined += ("" if both else r" ") + after
         pattern = ""
