@@ -139,3 +139,28 @@ def test_a_recipe_names_terms_and_a_function_and_nothing_is_watched_by_default(t
     assert guarded(engine, build_guard(GuardSection(), engine, lambda: None)) is engine
     with pytest.raises(RecipeError, match="cannot be read"):
         build_guard(GuardSection.model_validate({"terms": {"file": "/nowhere"}}), engine, lambda: None)
+
+
+def test_three_filters_at_once_hold_back_mask_and_clear_in_one_stream():
+    from support.guarding import index_of
+
+    from novelray.generate.guard.copying import Limits
+    from novelray.generate.guard.terms import Terms
+
+    book = "".join(chr(0x4E00 + 7 * i) for i in range(90))
+    seen = []
+
+    def check(piece, context):
+        seen.append(piece)
+
+    guard = Guard(
+        index=index_of(book), limits=Limits(60, 200), terms=Terms(["坏人"]), masks=True, checker=Checker(check)
+    )
+    for sizes in ([1], [7, 2], [500]):
+        seen.clear()
+        chunks = chunks_of(PiecesEngine(cut("有个坏人。他念道：" + book, sizes)), guard)
+        assert text_of(chunks) == "有个●●。他念道：" + book[:60]
+        assert seen == ["有个●●。", "他念道：" + book[:60]]
+        done = [(d.rule, d.action, d.offset, d.length) for c in chunks for d in c.interventions]
+        assert sorted(done) == [("copying", "stop", 9, 60), ("terms", "mask", 2, 2)]
+        assert chunks[-1].finish_reason == "content_filter"
