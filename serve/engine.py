@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from novelray.generate.guard.index import CopyIndex, open_index
 from novelray.generate.protocol import Engine
 from novelray.onray.replica import ReplicaSettings
 from novelray.storage import Artifacts, Store
@@ -16,6 +17,8 @@ def load_engine(settings: ReplicaSettings) -> Engine:
     import torch
 
     from novelray.generate.embedded import EmbeddedEngine
+    from novelray.generate.guard.build import build_guard
+    from novelray.generate.guard.engine import guarded
 
     if settings.device == "cpu":
         # Ray gives an actor as many threads as it reserved CPUs, which is one: far too few for a forward pass.
@@ -26,7 +29,15 @@ def load_engine(settings: ReplicaSettings) -> Engine:
         model, tokenizer, max_batch=section.max_batch, max_queue=section.max_queue, heads=heads,
         prefix_bytes=section.prefix_cache_mb * 2**20,
     )  # fmt: skip
-    return engine
+    return guarded(engine, build_guard(section.guard, engine, lambda: index_for(settings), settings.version))
+
+
+def index_for(settings: ReplicaSettings) -> CopyIndex | None:
+    """What the served model, and those it was made from, were trained on; None where that is not known."""
+    from novelray.onray.pipeline import known_shards
+
+    artifacts = _artifacts(settings)
+    return open_index(artifacts, known_shards(artifacts, settings.source))
 
 
 def _load(settings: ReplicaSettings, device: str) -> tuple[Any, Any, Any]:
@@ -37,10 +48,14 @@ def _load(settings: ReplicaSettings, device: str) -> tuple[Any, Any, Any]:
     from novelray.models.load import load_model
     from novelray.shards.tokenizer import load_tokenizer
 
-    storage = settings.storage
-    artifacts = Artifacts(Store(storage.root, storage.endpoint), Path(storage.cache) if storage.cache else None)
+    artifacts = _artifacts(settings)
     kind, _, value = settings.source.partition(":")
     folder = artifacts.get(value).local() if kind == "artifact" else Path(value)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     model: Any = load_model(settings.source, artifacts, dtype, trust_remote_code=settings.trust_remote_code)
     return model.eval().to(device), load_tokenizer(folder), heads_of(settings.source, artifacts)
+
+
+def _artifacts(settings: ReplicaSettings) -> Artifacts:
+    storage = settings.storage
+    return Artifacts(Store(storage.root, storage.endpoint), Path(storage.cache) if storage.cache else None)

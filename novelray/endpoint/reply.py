@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from novelray.endpoint.answers import Answers, unless_gone
 from novelray.endpoint.deadlines import Deadlines
 from novelray.endpoint.errors import ApiError, as_api_error
+from novelray.endpoint.interventions import for_caller, told
 from novelray.endpoint.job import Job
 from novelray.endpoint.settings import Settings
 from novelray.endpoint.trace import CLIENT_LEFT, Trace
@@ -41,7 +42,7 @@ class Reply(Response):
         self._waits = Deadlines(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with Answers(self._engine, self._job.requests) as answers:
+        async with Answers(self._engine, for_caller(self._job.requests, scope)) as answers:
             work = self._stream(answers, send) if self._job.body.stream else self._whole(answers, scope, receive, send)
             if not await unless_gone(work, receive):
                 self._trace.status = CLIENT_LEFT
@@ -56,7 +57,8 @@ class Reply(Response):
                     chunks[item[0]].append(item[1])
         choices = [self._job.shape.whole(i, of_choice) for i, of_choice in enumerate(chunks)]
         body = self._frame(self._job.shape.name, choices) | {"usage": self._usage_body()}
-        await JSONResponse(body | {"novelray": self._job.provenance()})(scope, receive, send)
+        about = self._job.provenance() | told(enumerate(chunks))
+        await JSONResponse(body | {"novelray": about})(scope, receive, send)
 
     async def _stream(self, answers: Answers, send: Send) -> None:
         if not await answers.started(self._waits.for_chunk(self._settings.headers_after_s)):
@@ -89,7 +91,9 @@ class Reply(Response):
                 await _write(send, ": keep-alive\n\n")
                 continue
             index, chunk = item
-            if chunk.text or chunk.logprobs or chunk.finish_reason:
+            if done := told([(index, [chunk])]):
+                extra = {"novelray": extra.get("novelray", {}) | done}
+            if chunk.text or chunk.logprobs or chunk.finish_reason or done:
                 frame = self._frame(shape.piece_name, [shape.piece(index, chunk)]) | self._usage_of_piece(answers)
                 await _write(send, _event(frame | extra))
                 extra = {}

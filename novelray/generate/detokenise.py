@@ -33,6 +33,15 @@ class Detokeniser(Protocol):
         """The whole characters that this token completes; often empty, sometimes several."""
         ...
 
+    def peek(self, token_id: int) -> str:
+        """What `push` would give, with nothing changed."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether an unfinished character is held."""
+        ...
+
 
 class Vocabulary:
     """What all answers of one model share: the tokenizer, its special ids and the bytes of each token."""
@@ -45,6 +54,11 @@ class Vocabulary:
         self._byte_level = self._backend is not None and isinstance(self._backend.decoder, decoders.ByteLevel)
         self._bytes: dict[int, bytes] = {}
         self._containing: dict[str, frozenset[int]] = {}
+
+    @property
+    def size(self) -> int:
+        """One more than the tokenizer's largest id."""
+        return len(self._tokenizer)
 
     def detokeniser(self) -> Detokeniser:
         """A decoder for a new answer."""
@@ -108,6 +122,16 @@ class ByteDetokeniser:
     def push(self, token_id: int) -> str:
         return self._decoder.decode(self._bytes_of(token_id))
 
+    def peek(self, token_id: int) -> str:
+        state = self._decoder.getstate()
+        text = self._decoder.decode(self._bytes_of(token_id))
+        self._decoder.setstate(state)
+        return text
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._decoder.getstate()[0])
+
 
 class WindowDetokeniser:
     """For any other tokenizer: decodes the last tokens with and without the new ones and gives the difference."""
@@ -129,6 +153,16 @@ class WindowDetokeniser:
         self._window = self._window[self._shown :]
         self._shown = waiting
         return now[len(before) :].replace(BROKEN, "")
+
+    def peek(self, token_id: int) -> str:
+        window, shown = list(self._window), self._shown
+        text = self.push(token_id)
+        self._window, self._shown = window, shown
+        return text
+
+    @property
+    def waits(self) -> bool:
+        return len(self._window) > self._shown
 
 
 @lru_cache(maxsize=1)

@@ -30,6 +30,9 @@ class Generation:
         """`limit`: most new tokens (the request's own, clamped by the context). `deliver` gets each event."""
         self.request, self.limit, self.deliver = request, limit, deliver
         self.sampler: SamplerState | None = None  # made when it is admitted: it may hold tensors
+        self.steering = request.steering
+        if self.steering is not None:
+            self.steering.start(vocabulary)
         self.style = request.style  # may change while it runs
         self.prefilled = 0  # tokens of the prompt that are in the cache
         self.found = 0  # of these, how many had been read before
@@ -64,6 +67,8 @@ class Generation:
         self._count += 1
         self.last = token_id
         self._unshown.append(token_id)
+        if self.steering is not None:
+            self.steering.push(token_id)
         if logprob is not None:
             self._logprobs.append(logprob)
         if token_id in self.ends:

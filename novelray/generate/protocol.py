@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from novelray.errors import EXIT_RETRY, NovelRayError
 
-FinishReason = Literal["stop", "length", "cancelled"]
-"""`stop`: the model, a stop string, a stop token or a loop; `length`: tokens, characters or the context are used up."""
+FinishReason = Literal["stop", "length", "cancelled", "content_filter"]
+"""`stop`: the model, a stop string, a stop token or a loop; `length`: tokens, characters or the context are used up;
+`content_filter`: the guard ended it (novelray/generate/guard)."""
 
 LOOP = "loop"
 """The `stop_reason` of a text that went round in a circle."""
+
+if TYPE_CHECKING:
+    from novelray.generate.detokenise import Vocabulary
 
 
 class QueueFullError(NovelRayError):
@@ -85,6 +89,36 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
 
 
+class Steering(Protocol):
+    """Takes tokens out of one request's choice. Used by the engine's own thread only."""
+
+    def start(self, vocabulary: Vocabulary) -> None:
+        """Tells what tokens there are, before the first one."""
+        ...
+
+    def banned(self) -> Sequence[int]:
+        """Tokens that must not come next. Never all of them."""
+        ...
+
+    def push(self, token_id: int) -> None:
+        """This token came."""
+        ...
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Something that the guard did to an answer.
+
+    `rule`: copying, terms, check or check_failed. `action`: stop, steer, mask or pass. `offset` and `length` are
+    characters of the answer's own text.
+    """
+
+    rule: str
+    action: str
+    offset: int
+    length: int
+
+
 @dataclass(frozen=True)
 class Request:
     """One generation. `style`: adapters by immutable id (`name@digest`), each with its weight; empty: the base.
@@ -96,6 +130,8 @@ class Request:
     prompt_ids: tuple[int, ...]
     sampling: Sampling = Sampling()
     style: Mapping[str, float] = field(default_factory=dict)
+    caller: str = ""  # name of the API key, for the guard's audit
+    steering: Steering | None = None  # engines that cannot steer ignore it
 
 
 @dataclass(frozen=True)
@@ -131,6 +167,7 @@ class Chunk:
     logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
     stop_reason: int | str | None = None
+    interventions: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ class Stepper:
         states = [s for g in generations if (s := g.sampler) is not None]
         if self._samplers is None or self._samplers.states != states:
             self._samplers = Samplers(states, self.device)
+        _take_out(generations, logits)
         choice = self._samplers.choose(logits)
         for at, (generation, token) in enumerate(zip(generations, choice.tokens, strict=True)):
             if token < 0:
@@ -227,6 +228,13 @@ class Stepper:
             if not self.batcher.rows:
                 self.cache.reset()
             return None
+
+
+def _take_out(generations: Sequence[Generation], logits: torch.Tensor) -> None:
+    """Make impossible what steered requests must not go on with. `logits` [rows, vocabulary]."""
+    for row, generation in enumerate(generations):
+        if generation.steering is not None and (banned := generation.steering.banned()):
+            logits[row, [token for token in banned if token < logits.shape[1]]] = float("-inf")
 
 
 def _explained(error: Exception) -> NovelRayError:

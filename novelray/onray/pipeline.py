@@ -260,6 +260,8 @@ def known_shards(artifacts: Artifacts, source: str) -> tuple[str, ...]:
     if found is None:
         return ()
     inputs = found.manifest.inputs
+    if "shards" not in inputs:
+        return ()
     return tuple(dict.fromkeys((inputs["shards"], *known_shards(artifacts, f"artifact:{inputs['base']}"))))
 
 

@@ -33,6 +33,7 @@ def bring_up(recipe: Recipe, artifacts: Artifacts, version: Version, say: Say) -
             say(
                 f"serve: your API key, shown once: {secret} (kept in {user_folder() / 'api-key'}, readable by you only)"
             )
+    _say_what_is_watched(recipe, artifacts, version, say)
     settings = ReplicaSettings(
         source=f"artifact:{version.artifact}",
         storage=recipe.storage.model_copy(update={"root": artifacts.store.uri}),
@@ -43,6 +44,20 @@ def bring_up(recipe: Recipe, artifacts: Artifacts, version: Version, say: Say) -
         serve=recipe.serve,
     )
     return deploy(settings, say)
+
+
+def _say_what_is_watched(recipe: Recipe, artifacts: Artifacts, version: Version, say: Say) -> None:
+    from novelray.generate.guard.index import indexed
+    from novelray.onray.pipeline import known_shards
+
+    if recipe.serve.guard.copying.action == "none":
+        return
+    having, lacking = indexed(artifacts, known_shards(artifacts, f"artifact:{version.artifact}"))
+    if not having:
+        say("serve: warning: the training books of this model are not indexed, so copies of them are not watched; "
+            "models whose shards were made by this release are")  # fmt: skip
+    elif lacking:
+        say(f"serve: warning: copies of the books in {', '.join(lacking)} are not watched: they are not indexed")
 
 
 def demonstrate(deployed: Deployed, prompt: str, tokens: int = 96) -> None:

@@ -27,13 +27,14 @@ from novelray.recipe import Recipe
 from novelray.shards.chapters import CHAPTERS_FILE, SCHEMA, chapters_bytes
 from novelray.shards.chapters import read_chapters as read_table
 from novelray.shards.encode import Encoder
+from novelray.shards.grams import grams_bytes, grams_path
 from novelray.shards.make import ShardCounts, make_shard
 from novelray.shards.plan import Listed, matching, plan_shards
 from novelray.shards.tokenizer import as_pretrained, load_tokenizer, save_tokenizer, train_backend
 from novelray.storage import Artifact, Artifacts, Draft, Plan
 
 TOKENIZER_VERSION = 1
-SHARDS_VERSION = 2
+SHARDS_VERSION = 3
 SPLITS = ("train", "heldout")
 TOKENIZER_CHARS = 200_000_000  # more text no longer changes which merges are the most frequent ones
 
@@ -218,6 +219,8 @@ def _shard_task(row: Row, corpus: Artifact, encoder: Any, context: int, draft: D
         texts += table.column("text").to_pylist()
     data, counts = make_shard(ids, texts, ray.get(encoder), context)
     draft.write(row["path"], data)
+    if row["path"].startswith("train/"):
+        draft.write(grams_path(row["path"]), grams_bytes(texts))
     return {"path": row["path"], **asdict(counts)}
 
 

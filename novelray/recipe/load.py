@@ -125,8 +125,13 @@ def _with_absolute_paths(recipe: Recipe, folder: Path) -> Recipe:
         "books": books, "labels": labels, "clean": corpus.clean.model_copy(update=tables),
         "augment": corpus.augment.placed(folder),
     }  # fmt: skip
+    serve = recipe.serve
+    if serve.guard.terms.file is not None:
+        terms = serve.guard.terms.model_copy(update={"file": _absolute(serve.guard.terms.file, folder)})
+        serve = serve.model_copy(update={"guard": serve.guard.model_copy(update={"terms": terms})})
     return recipe.model_copy(
         update={
+            "serve": serve,
             "storage": storage.model_copy(update=places),
             "corpus": corpus.model_copy(update=placed),
             "model": recipe.model.model_copy(update={"base": base}),

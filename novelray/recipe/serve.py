@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from novelray.recipe.base import PositiveInt, Section
+from novelray.recipe.guard import GuardSection
 
 
 class ServeSection(Section):
@@ -62,3 +63,6 @@ class ServeSection(Section):
 
     drain_s: PositiveInt = 600
     """Seconds that running generations get to finish when a replica is stopped."""
+
+    guard: GuardSection = GuardSection()
+    """What may not be shown: copies of the training books, blocked terms, what a classifier says no to."""

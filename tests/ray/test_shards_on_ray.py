@@ -9,10 +9,13 @@ import pytest
 
 from novelray.corpus.schema import CHAPTERS
 from novelray.errors import CorpusError, DamagedError, ModelError
+from novelray.generate.guard.copying import CopyRun, Limits
+from novelray.generate.guard.index import open_index
 from novelray.onray.shards import build_shards, build_tokenizer, training_texts
 from novelray.recipe import Recipe
 from novelray.shards import open_rows
 from novelray.shards.chapters import open_chapters
+from novelray.shards.grams import is_grams
 from novelray.shards.tokenizer import digest_of_tokenizer, load_tokenizer
 from novelray.storage import Plan
 
@@ -113,6 +116,21 @@ def test_the_same_shards_come_out_byte_for_byte_with_one_task_at_a_time(ray_sess
     again = build(artifacts, corpus, said, workers=1).manifest
     assert again.attempt != first.attempt
     assert (again.id, again.files) == (first.id, first.files)
+
+
+def test_copies_of_training_chapters_and_of_no_others_are_told_by_the_shards(ray_session, artifacts, said):
+    def told_apart(number):  # no two of these share a line
+        text = "".join(chr(code) for code in np.random.default_rng(number).integers(0x4E00, 0x9000, 400))
+        return chapter("独书", number, "heldout" if number == 2 else "train") | {"text": text, "chars": len(text)}
+
+    chapters = [told_apart(number) for number in range(5)]
+    shards = build(artifacts, make_corpus(artifacts, [chapters[:3], chapters[3:]]), said)
+    files = shards.read_json("index.json")["splits"]["train"]["files"]
+    assert sum(map(is_grams, shards.manifest.files)) == files > 1
+    index = open_index(artifacts, [shards.id])
+    for one in chapters:
+        copied = CopyRun(index, Limits(60, 200)).push("也".join("从前有人说") + one["text"])
+        assert copied == (None if one["split"] == "heldout" else 69), one["chapter_id"]
 
 
 def test_nothing_is_made_twice_and_what_decides_the_rows_decides_the_identity(ray_session, artifacts, corpus, said):

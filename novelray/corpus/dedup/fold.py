@@ -27,7 +27,7 @@ TRADITIONAL, SIMPLIFIED = 1, 2
 
 def fold(text: str) -> U16:
     """The folded UTF-16 code units of a text; what carries no meaning is left out."""
-    folded = _table().take(_units(text), mode="clip")  # every unit is in the table; this spares a check
+    folded = fold_table().take(_units(text), mode="clip")  # every unit is in the table; this spares a check
     bare: U16 = folded[folded != 0]
     return bare
 
@@ -46,8 +46,8 @@ def _units(text: str) -> U16:
 
 
 @cache
-def _table() -> U16:
-    """Folded code of each code unit; 0 is left out."""
+def fold_table() -> U16:
+    """Folded code of each UTF-16 code unit, shape (65536,); 0 is left out."""
     table = np.zeros(1 << 16, np.uint16)
     for code in range(1 << 16):
         table[code] = code if code in _SURROGATES else _plain(chr(code))

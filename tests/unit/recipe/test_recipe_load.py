@@ -157,8 +157,10 @@ def test_paths_are_relative_to_the_recipe_and_uris_stay(write, tmp_path, monkeyp
     path = write(
         "name: t\nmodel: {base: bases/mine}\nstorage: {root: ../data, cache: ~/c}\n"
         "corpus: {books: [a, /b/c, '~/d', 's3://b/e', '*.txt', '~no-such-user/f']}\n"
+        "serve: {guard: {terms: {file: blocked.txt}}}\n"
     )
     recipe = load_recipe(path)
+    assert recipe.serve.guard.terms.file == str(tmp_path / "blocked.txt")
     assert recipe.storage.root == str(tmp_path.parent / "data")
     assert recipe.storage.cache == "/home/x/c"
     assert recipe.model.base == str(tmp_path / "bases" / "mine")

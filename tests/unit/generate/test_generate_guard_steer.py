@@ -1,0 +1,120 @@
+"""A model that would copy a book is steered away from it, token by token, and tells so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import torch
+from support.guarding import index_of
+from support.tiny import tiny_llama
+
+from novelray.generate.detokenise import Vocabulary
+from novelray.generate.embedded import EmbeddedEngine
+from novelray.generate.guard.copying import CopyRun, Limits
+from novelray.generate.guard.engine import Guard, guarded
+from novelray.generate.guard.steer import Steerer
+from novelray.generate.protocol import Request, Sampling
+from novelray.models.load import from_folder
+from novelray.shards.tokenizer import load_tokenizer
+
+LIMITS = Limits(30, 60)
+BOOK = (
+    "山雨欲来风满楼，江湖夜雨十年灯。老船夫把船系在柳树下，坐在船头抽了一袋烟，说今夜有雨。"
+    "The rain fell on the river town, and she wrote a letter to nobody in particular, sealed it, and let it go. "
+    "他笑而不答。河水涨了一尺，桥上的人都回家去了，只有灯还亮着。"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """So small a model is slower on several threads, the more so on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    folder = tiny_llama(tmp_path_factory.mktemp("tiny"))
+    return folder, load_tokenizer(folder)
+
+
+class Copying:
+    """A forward that always finds the book's next token by far the likeliest, whatever was written before."""
+
+    def __init__(self, forward, ids, start):
+        self.forward, self.ids, self.start = forward, ids, start
+
+    def __call__(self, input_ids, positions, mask, cache):
+        logits = self.forward(input_ids, positions, mask, cache)
+        for row, at in enumerate(positions[:, -1].tolist()):
+            logits[row, self.ids[(at + 1 - self.start) % len(self.ids)]] += 50
+        return logits
+
+
+def written(parts, guard, n=1, **sampling):
+    """The answers of the copying model: texts, last chunks and interventions."""
+    folder, tokenizer = parts
+    ids = tokenizer(BOOK)["input_ids"]
+    engine = EmbeddedEngine(from_folder(folder, torch.float32), tokenizer, prefix_bytes=0)
+    prompt = engine.encode("从前，")
+    engine._stepper.forward = Copying(engine._stepper.forward, ids, len(prompt))
+    engine._stepper.vocabulary_size = min(engine._stepper.vocabulary_size, len(tokenizer))
+
+    async def one(number):
+        asked = Request(str(number), prompt, Sampling(max_tokens=len(ids), ignore_eos=True, **sampling))
+        chunks = [c async for c in guarded(engine, guard).generate(asked)]
+        return "".join(c.text for c in chunks), chunks[-1], [d for c in chunks for d in c.interventions]
+
+    async def all_of_them():
+        found = await asyncio.gather(*map(one, range(n)))
+        await engine.close()
+        return found
+
+    return asyncio.run(all_of_them())
+
+
+def test_a_model_that_copies_is_led_away_at_the_limit_and_goes_on_writing(parts):
+    index = index_of(BOOK)
+    ((copied, last, _),) = written(parts, Guard(), temperature=0)
+    assert (copied, last.finish_reason) == (BOOK, "length")
+    steered = written(parts, Guard(index=index, limits=LIMITS, steerer=Steerer(index, LIMITS)), 3, temperature=0.7)
+    for text, last, done in steered:
+        assert last.finish_reason == "length"
+        assert CopyRun(index, LIMITS).push(text) is None
+        assert text.startswith("山雨欲来风满楼，江湖夜雨十年灯。老船夫把船系在柳树下，坐在船头")
+        assert not text.startswith(BOOK[:40])
+        assert len(done) >= 3  # it takes up the book again, and is led away again
+        assert {(d.rule, d.action) for d in done} == {("copying", "steer")}
+        assert [d.offset for d in done] == sorted(d.offset for d in done)
+    ((text, last, _),) = written(parts, Guard(index=index, limits=LIMITS), temperature=0)
+    assert last.finish_reason == "content_filter"
+    assert steered[0][0].startswith(text)
+
+
+def test_exactly_the_tokens_that_go_too_far_are_taken_out(parts):
+    """Against trying every token of the vocabulary, at each place of the book."""
+    vocabulary, index = Vocabulary(parts[1]), index_of(BOOK)
+    steering = Steerer(index, LIMITS).new()
+    steering.start(vocabulary)
+    run, followed = CopyRun(index, LIMITS), vocabulary.detokeniser()
+    found = 0
+    for token in parts[1](BOOK)["input_ids"]:
+        expected = {t for t in range(vocabulary.size) if run.copy().push(followed.peek(t)) is not None}
+        assert set(steering.banned()) == expected
+        found += len(expected)
+        if token in expected:  # something else comes in its place
+            token = next(t for t in parts[1]("z鑫z")["input_ids"] if t not in expected)
+        steering.push(token)
+        run.push(followed.push(token))
+    assert found > 5
+
+
+def test_a_neighbour_without_a_guard_writes_what_it_writes_alone(parts):
+    index = index_of(BOOK)
+    guard = Guard(index=index, limits=LIMITS, steerer=Steerer(index, LIMITS))
+    alone = written(parts, guard, temperature=1.0, seed=3)[0][0]
+    among = written(parts, guard, 3, temperature=1.0, seed=3)
+    assert {text for text, _, _ in among} == {alone}
