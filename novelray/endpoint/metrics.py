@@ -57,7 +57,7 @@ CACHED_TOKENS = Metric(
 )
 ADAPTER_LOADS = Metric("novelray_adapter_loads_total", "counter", "Adapters loaded into an engine.", ("adapter",))
 INTERVENTIONS = Metric(
-    "novelray_guard_interventions_total", "counter", "Times that the guard stepped in.", ("model", "action")
+    "novelray_guard_interventions_total", "counter", "Times that the guard stepped in.", ("model", "rule", "action")
 )
 
 METRICS = (

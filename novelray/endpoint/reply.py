@@ -44,9 +44,12 @@ class Reply(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with Answers(self._engine, for_caller(self._job.requests, scope)) as answers:
             work = self._stream(answers, send) if self._job.body.stream else self._whole(answers, scope, receive, send)
-            if not await unless_gone(work, receive):
-                self._trace.status = CLIENT_LEFT
-                self._trace.prompt_read(self._job.prompt_tokens)
+            try:
+                if not await unless_gone(work, receive):
+                    self._trace.status = CLIENT_LEFT
+                    self._trace.prompt_read(self._job.prompt_tokens)
+            finally:
+                self._trace.prompt_found(self._cached())
 
     async def _whole(self, answers: Answers, scope: Scope, receive: Receive, send: Send) -> None:
         chunks: list[list[Chunk]] = [[] for _ in self._job.requests]
@@ -126,17 +129,19 @@ class Reply(Response):
         return {"usage": self._usage_body()} if answers.finished else {}
 
     def _usage_body(self) -> dict[str, Any]:
-        """Each prompt counts once, however many choices it has; what any of them had to read was not cached."""
         prompt, completion = self._job.prompt_tokens, sum(u.completion_tokens for u in self._usage.values())
-        each = self._job.body.choices
-        found = [self._usage[i].cached_tokens if i in self._usage else 0 for i in range(len(self._job.requests))]
-        cached = sum(min(found[i : i + each]) for i in range(0, len(found), each))
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": cached},
+            "prompt_tokens_details": {"cached_tokens": self._cached()},
         }
+
+    def _cached(self) -> int:
+        """Prompt tokens that nobody had to read. Each prompt counts once, however many choices it has."""
+        each = self._job.body.choices
+        found = [self._usage[i].cached_tokens if i in self._usage else 0 for i in range(len(self._job.requests))]
+        return sum(min(found[i : i + each]) for i in range(0, len(found), each))
 
 
 def _event(body: Mapping[str, Any]) -> str:

@@ -7,7 +7,16 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from novelray.endpoint.metrics import FIRST_TOKEN, INTER_TOKEN, NEW_TOKENS, PROMPT_TOKENS, Metrics, NoMetrics
+from novelray.endpoint.metrics import (
+    CACHED_TOKENS,
+    FIRST_TOKEN,
+    INTER_TOKEN,
+    INTERVENTIONS,
+    NEW_TOKENS,
+    PROMPT_TOKENS,
+    Metrics,
+    NoMetrics,
+)
 from novelray.generate.protocol import Chunk
 
 CLIENT_LEFT = 499
@@ -41,8 +50,14 @@ class Trace:
             self.prompt_tokens = tokens
             self.metrics.add(PROMPT_TOKENS, tokens, model=self.model)
 
+    def prompt_found(self, tokens: int) -> None:
+        """So many of the prompt's tokens had been read for another request."""
+        self.metrics.add(CACHED_TOKENS, tokens, model=self.model)
+
     def chunk(self, index: int, chunk: Chunk) -> None:
         """A piece of answer `index` was made."""
+        for done in chunk.interventions:
+            self.metrics.add(INTERVENTIONS, model=self.model, rule=done.rule, action=done.action)
         so_far, last = self._last.get(index, (0, 0.0))
         tokens, now = chunk.usage.completion_tokens - so_far, self.seconds
         if tokens <= 0:

@@ -61,14 +61,14 @@ def deepspeed_config(
     }
 
 
-def build_optimizer(model: torch.nn.Module, stage: StageSection, cuda: bool) -> torch.optim.Optimizer:
+def build_optimizer(model: torch.nn.Module, stage: StageSection) -> torch.optim.Optimizer:
     """AdamW over the trainable weights. Raises NovelRayError when the library of the 8-bit one is not installed."""
     if stage.optimizer == "adamw8bit":
         return adam8bit(parameter_groups(model, stage), stage)
     import torch
 
     return torch.optim.AdamW(
-        parameter_groups(model, stage), lr=stage.learning_rate, betas=stage.betas, eps=stage.epsilon, fused=cuda
+        parameter_groups(model, stage), lr=stage.learning_rate, betas=stage.betas, eps=stage.epsilon, fused=True
     )
 
 

@@ -183,4 +183,4 @@ def _engine(job: Job, place: Place, model: PreTrainedModel, bf16: bool) -> Any:
     module = (TaskLosses if job.stage.tasks else NextTokenLoss)(model)
     if scaling.offload != "parameters":
         module = module.to(place.device)
-    return build_engine(module, build_optimizer(module, job.stage, place.cuda), config)
+    return build_engine(module, build_optimizer(module, job.stage), config)

@@ -36,7 +36,7 @@ def test_what_is_offloaded_is_what_the_recipe_says():
 @pytest.mark.skipif(bool(find_spec("bitsandbytes")), reason="bitsandbytes is installed")
 def test_moments_of_8_bits_without_their_library_say_what_to_install():
     with pytest.raises(NovelRayError, match="bitsandbytes") as caught:
-        build_optimizer(torch.nn.Linear(2, 2), STAGE.model_copy(update={"optimizer": "adamw8bit"}), cuda=False)
+        build_optimizer(torch.nn.Linear(2, 2), STAGE.model_copy(update={"optimizer": "adamw8bit"}))
     assert "novelray[quantised]" in caught.value.hint
 
 
