@@ -22,7 +22,7 @@ class ScriptedEngine:
         self, text="山雨欲来。", pause_s=0.0, max_batch=8, max_queue=8, context=200, fail_at=None, longest=100_000
     ):
         self.text, self.pause_s, self.fail_at, self.longest = text, pause_s, fail_at, longest
-        self.max_batch, self.max_queue, self.context = max_batch, max_queue, context
+        self.max_batch, self.max_queue, self.context, self.cached = max_batch, max_queue, context, cached
         self.running: set[str] = set()
         self.requests = []
         self.started = self.closed = 0
@@ -55,7 +55,7 @@ class ScriptedEngine:
             reason = ("length" if len(text) > len(cut) or sampling.ignore_eos else "stop") if last else None
             alternatives = ((ord(char), char, -0.5), (0, "x", float("-inf")))[: sampling.logprobs or 0]
             logprobs = (TokenLogprob(ord(char), char, -0.5, alternatives),) if sampling.logprobs is not None else ()
-            yield Chunk(char, (ord(char),), Usage(len(request.prompt_ids), i + 1), logprobs, reason)
+            yield Chunk(char, (ord(char),), Usage(len(request.prompt_ids), i + 1, self.cached), logprobs, reason)
 
     def cancel(self, request_id):
         self.running.discard(request_id)

@@ -11,6 +11,8 @@ from support.endpoint import ScriptedEngine, is_idle, until
 
 from novelray.endpoint.keys import KeyStore, default_url
 from novelray.endpoint.metrics import METRICS
+from novelray.generate.guard.engine import Guard, guarded
+from novelray.generate.guard.terms import Terms
 
 MODEL = "wuxia@0123456789ab"
 ENDLESS = {"prompt": "从前", "ignore_eos": True, "max_tokens": 100_000}
@@ -120,6 +122,16 @@ def test_tokens_and_times_are_measured_for_each_version(start, metrics):
     assert metrics.total("requests_total", route="/v1/completions", status="200", code="", model=MODEL) == 2
     assert metrics.total("requests_total", route="/v1/models/{name:path}", status="404", code="model_not_found") == 1
     assert metrics.total("requests_total", route="none", status="404") == 1
+
+
+def test_cached_prompts_and_what_the_guard_did_are_counted(start, metrics):
+    engine = guarded(ScriptedEngine(text="这个敏感词不说", cached=2), Guard(terms=Terms(["敏感词"]), masks=True))
+    with start(engine, metrics=metrics) as client:
+        for stream in (False, True):
+            usage = client.post("/v1/completions", json={"prompt": "从前", "n": 3, "stream": stream})
+            assert '"cached_tokens":2' in usage.text
+    assert metrics.total("cached_prompt_tokens_total", model=MODEL) == metrics.total("prompt_tokens_total") == 4
+    assert metrics.total("guard_interventions_total", model=MODEL, rule="terms", action="mask") == 6
 
 
 def test_an_error_inside_a_stream_is_logged_and_counted(start, lines, metrics):
