@@ -19,7 +19,15 @@ class ScriptedEngine:
     """One character is one token; every answer is `text`, a character each `pause_s`. Remembers what was asked."""
 
     def __init__(
-        self, text="山雨欲来。", pause_s=0.0, max_batch=8, max_queue=8, context=200, fail_at=None, longest=100_000
+        self,
+        text="山雨欲来。",
+        pause_s=0.0,
+        max_batch=8,
+        max_queue=8,
+        context=200,
+        fail_at=None,
+        cached=0,
+        longest=100_000,
     ):
         self.text, self.pause_s, self.fail_at, self.longest = text, pause_s, fail_at, longest
         self.max_batch, self.max_queue, self.context, self.cached = max_batch, max_queue, context, cached
