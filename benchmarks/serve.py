@@ -196,13 +196,12 @@ class ours:
         self.folder, self.options = folder, options
 
     def __enter__(self) -> Callable[[list[str]], dict[str, float]]:
-        import ray
-
+        from novelray.onray import session
         from novelray.onray.deploy import deploy
         from novelray.onray.replica import ReplicaSettings
         from novelray.recipe.serve import ServeSection
 
-        ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level="error")
+        session.start(num_cpus=os.cpu_count())
         section = ServeSection(port=free_port(), max_batch=32, max_queue=64, require_key=False)
         settings = ReplicaSettings(
             source=f"folder:{self.folder / 'model'}", version="bench@1", device="cpu", serve=section
@@ -211,12 +210,11 @@ class ours:
         return lambda prompts: ask(url, "bench", prompts, self.options)
 
     def __exit__(self, *_: object) -> None:
-        import ray
-
+        from novelray.onray import session
         from novelray.onray.deploy import undeploy
 
         undeploy(lambda line: None)
-        ray.shutdown()
+        session.stop()
 
 
 class Peer:

@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 PREFIX_BYTES = 512 * 2**20
 """Memory for prompts that may come again, where nothing else is asked for."""
 
-PIECES_PER_S = 1000
+PIECES_PER_S = 500
 """Most pieces a second that all streams together are handed: each costs the server some 0.1 ms and the network more, in
-processor time that the model needs. One reader gets every token at once, 32 get theirs every 32 ms."""
+processor time that the model needs. One reader gets every token at once, 32 get theirs every 64 ms."""
 
 Order = tuple[Callable[[], Any], Future[Any]]
 """What the thread is to do between two steps, and where the result goes."""
