@@ -1,13 +1,20 @@
-"""Training speed: our loop beside a bare PyTorch loop, on the same rows with the same model, in the same run.
+"""Training speed: our loop beside a bare PyTorch loop and beside peers, on the same rows with the same model.
 
     python benchmarks/train.py [--model nano|mini] [--context 512] [--steps 20] [--rounds 5] [--micro-batch 4]
+                               [--llamafactory PYTHON] [--trl PYTHON]
 
-Both loops train every weight in fp32 with AdamW, clip the gradient, and count trained (non-padding) tokens only. The
-bare loop is what one would write by hand: forward, loss, backward, step. Ours is that of `novelray train`, through the
-DeepSpeed engine, with its journal, learning-rate schedule and a commit at the end, all of which is inside the clock.
-Rounds alternate, and the medians are compared. Not covered: several workers, GPUs, other frameworks.
+All train every weight in fp32 with AdamW, clip the gradient, and count trained (non-padding) tokens only. The bare loop
+is what one would write by hand with the same tricks: forward, loss, backward, fused AdamW, the same allocator settings.
+Ours is that of `novelray train`, through the DeepSpeed engine, with its journal, learning-rate schedule and a commit at
+the end, all of which is inside the clock. Peers run in an environment of their own, whose Python is given: a step's time
+is the median between their own callbacks, without their start. Rounds alternate, and the medians are compared. Not
+covered: several workers, GPUs.
 
-Prints a table and, last, one JSON object: `ratio_bare` is our tokens/s divided by the bare loop's.
+`first_step_s` is the time from the command to the first optimiser step done: for us `novelray train` with its Ray
+cluster, its data ready; for peers the script that runs them.
+
+Prints a table and, last, one JSON object: `ratio_bare`, `ratio_llamafactory` and `ratio_trl` are our
+tokens/s over theirs.
 """
 
 from __future__ import annotations
@@ -16,6 +23,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +31,7 @@ from pathlib import Path
 
 from alone import one_worker
 
+PEERS = ("llamafactory", "trl")
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "268435456",
 }  # fmt: skip
@@ -33,15 +42,23 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="novelray-bench-") as folder:
         job = make_job(Path(folder), options)
-        ours, bare = [], []
+        peers = {name: python for name in PEERS if (python := getattr(options, name))}
+        if peers:
+            write_for_peers(job, Path(folder))
+        speeds: dict[str, list[float]] = {}
+        firsts: dict[str, list[float]] = {}
         for number in range(options.rounds + 1):  # the first round warms up and is not counted
-            measured = (run_bare(job, options), run_ours(job, options, number))
+            measured = {"bare": run_bare(job, options), "ours": run_ours(job, options, number)}
+            for name, python in peers.items():
+                measured[name], first = run_peer(name, python, job, Path(folder), options)
+                firsts.setdefault(name, []).append(first)
             if number:
-                bare.append(measured[0])
-                ours.append(measured[1])
-                share = measured[1] / measured[0]
-                print(f"round {number}: bare {measured[0]:8,.0f}   ours {measured[1]:8,.0f}   {share:.3f}")
-    report(bare, ours, options)
+                print(f"round {number}: " + "   ".join(f"{name} {speed:8,.0f}" for name, speed in measured.items()))
+                for name, speed in measured.items():
+                    speeds.setdefault(name, []).append(speed)
+        if peers:
+            firsts["ours"] = [first_step(Path(folder), number) for number in range(options.rounds + 1)]
+    report(speeds, firsts, options)
 
 
 def arguments() -> argparse.Namespace:
@@ -53,6 +70,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--micro-batch", type=int, default=4)
     parser.add_argument("--global-batch", type=int, default=8)
+    for name in PEERS:
+        parser.add_argument(f"--{name}", metavar="PYTHON", help=f"an environment with {name} in it")
     return parser.parse_args()
 
 
@@ -102,7 +121,9 @@ def run_bare(job, options: argparse.Namespace) -> float:
     rows = open_rows(job.artifacts.get(job.shards).local(), "train")
     order = RowOrder(len(rows), options.global_batch, job.seed)
     model = build_model(job, bf16=False).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=job.stage.learning_rate, weight_decay=job.stage.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=job.stage.learning_rate, weight_decay=job.stage.weight_decay, fused=True
+    )
     tokens, began = 0, time.perf_counter()
     for step in range(options.steps):
         indices = order.batch(*divmod(step, order.steps_per_epoch))
@@ -140,20 +161,74 @@ def run_ours(job, options: argparse.Namespace, number: int) -> float:
     return sum(int(ready.rows.trained[b[b >= 0]].sum()) for b in batches) / seconds
 
 
-def report(bare: list[float], ours: list[float], options: argparse.Namespace) -> None:
+def write_for_peers(job, folder: Path) -> None:
+    """The same model and the same rows, without their padding, as peers read them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from novelray.shards.rows import open_rows
+    from novelray.shards.tokenizer import load_tokenizer
+    from novelray.train.setup import build_model
+
+    build_model(job, bf16=False).save_pretrained(folder / "model")
+    load_tokenizer(folder / "tokenizer").save_pretrained(folder / "model")
+    rows = open_rows(job.artifacts.get(job.shards).local(), "train")
+    batch = rows.batch(range(len(rows)))
+    ids = [row[mask].tolist() for row, mask in zip(batch.input_ids, batch.mask, strict=True)]
+    pq.write_table(pa.table({"input_ids": ids}), folder / "rows.parquet")
+
+
+def run_peer(name: str, python: str, job, folder: Path, options: argparse.Namespace) -> tuple[float, float]:
+    """(tokens per second, seconds from the command to the first step) of a peer."""
+    from novelray.shards.rows import open_rows
+
+    script = Path(__file__).parent / "peers" / f"run_{name}.py"
+    asked = {"steps": options.steps, "micro_batch": options.micro_batch, "learning_rate": job.stage.learning_rate,
+             "accumulation": options.global_batch // options.micro_batch}  # fmt: skip
+    began = time.time()
+    paths = [str(folder / part) for part in ("model", "rows.parquet", name)]
+    done = subprocess.run(
+        [python, str(script), *paths, json.dumps(asked)],
+        capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    trained = open_rows(job.artifacts.get(job.shards).local(), "train").trained
+    return options.global_batch * float(trained.mean()) / statistics.median(found["steps"]), found["first"] - began
+
+
+def first_step(folder: Path, number: int) -> float:
+    """Seconds from the command `novelray train` to its first step done; the corpus is made in round 0."""
+    novelray = Path(sys.executable).with_name("novelray")
+    home = folder / "project"
+    if number == 0:
+        subprocess.run([novelray, "init", str(home)], check=True, capture_output=True)
+    began = time.time()
+    subprocess.run(
+        [novelray, "train", "recipe.yaml", "--set", "train.max_steps=2", "--set", f"seed={100 + number}"],
+        check=True, capture_output=True, cwd=home,
+    )  # fmt: skip
+    events = [json.loads(line) for file in home.rglob("*.jsonl") for line in file.read_text("utf-8").splitlines()]
+    return min(e["time"] for e in events if e.get("kind") == "step" and e["time"] > began) - began
+
+
+def report(speeds: dict[str, list[float]], firsts: dict[str, list[float]], options: argparse.Namespace) -> None:
     """The table and the line of JSON."""
     import torch
 
-    ratio = statistics.median(o / b for o, b in zip(ours, bare, strict=True))
-    rows = [("bare PyTorch loop", statistics.median(bare)), ("novelray, DeepSpeed ZeRO 0", statistics.median(ours))]
+    ours = speeds.pop("ours")
     print(f"\nscratch:{options.model}, fp32, {options.global_batch} rows of {options.context} tokens per step, "
           f"torch {torch.__version__}, {torch.get_num_threads()} threads; medians of {len(ours)} rounds")  # fmt: skip
-    for name, value in rows:
-        print(f"  {name:<30}{value:10,.0f} tokens/s")
-    print(f"  {'ratio':<30}{ratio:10.3f}")
-    print(
-        json.dumps({"ratio_bare": round(ratio, 4), "tokens_per_s": round(rows[1][1], 1), "bare": round(rows[0][1], 1)})
-    )
+    print(f"  {'novelray, DeepSpeed ZeRO 0':<30}{statistics.median(ours):10,.0f} tokens/s")
+    result: dict[str, object] = {"tokens_per_s": round(statistics.median(ours), 1)}
+    for name, found in speeds.items():
+        ratio = statistics.median(o / b for o, b in zip(ours, found, strict=True))
+        print(f"  {name:<30}{statistics.median(found):10,.0f} tokens/s   ours is {ratio:.3f} of it")
+        result |= {f"ratio_{name}": round(ratio, 4), name: round(statistics.median(found), 1)}
+    if firsts:
+        result["first_step_s"] = {name: round(statistics.median(found[1:]), 1) for name, found in firsts.items()}
+    print(json.dumps(result))
 
 
 def begin() -> None:
