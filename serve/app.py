@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
+from novelray.onray.peers import Replicas
 from novelray.onray.replica import ReplicaSettings, deployment_options
 
 
@@ -23,7 +24,8 @@ class Endpoint:
         from serve.engine import load_engine
 
         self.settings = ReplicaSettings.model_validate(settings)
-        self.engine = load_engine(self.settings)
+        self.loaded = load_engine(self.settings)
+        self.others = Replicas()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         from novelray.endpoint.app import create_app
@@ -31,11 +33,19 @@ class Endpoint:
 
         section = self.settings.serve
         keys = KeyStore(section.keys) if section.require_key else None
-        return create_app(self.engine, self.settings.endpoint(), keys)
+        loaded = self.loaded
+        app = create_app(loaded.engine, loaded.settings, keys, loaded.catalogue, self.others.restyle)
+        self.service = app.state.service
+        return app
+
+    async def restyle(self, job_id: str, style: dict[str, float]) -> dict[str, Any] | None:
+        """Called at every replica when a text's style changes: only the one that writes it answers."""
+        found: dict[str, Any] | None = await self.service.restyle_here(job_id, style)
+        return found
 
     def check_health(self) -> None:
         """Called by Serve; raising here has the replica replaced."""
-        self.engine.capacity()
+        self.loaded.engine.capacity()
 
 
 def application(args: dict[str, Any]) -> Application:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from novelray.errors import NovelRayError, StorageError
+from novelray.errors import DamagedError, ModelError, NovelRayError, StorageError
 from novelray.generate.protocol import PromptTooLongError, QueueFullError, RequestError
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,9 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, StorageError):
         log.error("storage: %s", error.message)
         return ApiError(503, "The key database does not answer. Try again.", code="not_ready")
+    if isinstance(error, ModelError | DamagedError):
+        log.error("an adapter cannot be used: %s", error.message)
+        return ApiError(422, f"{error.message} {error.hint}".strip(), param="model", code="adapter_unusable")
     if isinstance(error, RequestError):
         return ApiError(422, f"{error.message} {error.hint}".strip(), code="invalid_value")
     log.error("a request failed", exc_info=error)

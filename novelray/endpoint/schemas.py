@@ -31,6 +31,8 @@ Text = Annotated[Words, Field(min_length=1)]
 TokenIds = Annotated[list[Annotated[StrictInt, Field(ge=0, lt=2**31)]], Field(min_length=1)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 TokenKey = Annotated[str, Field(pattern=r"^\d{1,9}$")]
+Style = Annotated[dict[Text, Annotated[Number, Field(ge=-2, le=2)]], Field(max_length=8)]
+"""Adapters by name, each with its weight."""
 
 
 class StreamOptions(BaseModel):
@@ -57,6 +59,7 @@ class SamplingFields(BaseModel):
     stop: Words | Annotated[list[Words], Field(max_length=16)] | None = None
     logit_bias: Annotated[dict[TokenKey, Bias], Field(max_length=1024)] | None = None
     ignore_eos: bool | None = False
+    style: Style | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = 1
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -154,6 +157,12 @@ class ChatRequest(SamplingFields):
     @property
     def new_tokens(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
+
+
+class StyleRequest(BaseModel):
+    """`POST /v1/completions/{id}/style`: how a text goes on. What is not named any more is left out from now on."""
+
+    style: Style
 
 
 class TokenizeRequest(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from novelray.recipe.base import PositiveInt, Section
 
@@ -26,6 +26,11 @@ class ServeSection(Section):
     replicas: PositiveInt = 1
     """Copies of the model, each with its own batch and queue."""
 
+    max_replicas: PositiveInt | None = None
+    """Most copies under load; `replicas` is then the fewest. A copy is added when each has more than `max_batch`
+    requests for half a minute, and leaves, once its texts are finished, after ten minutes with less. Default: always
+    `replicas`."""
+
     max_batch: PositiveInt = 8
     """Requests decoded together by one replica."""
 
@@ -35,6 +40,15 @@ class ServeSection(Section):
     prefix_cache_mb: Annotated[int, Field(ge=0)] = 512
     """Memory of each replica's device, in MiB, for prompts that may come again: a retry, a second choice, the same
     story a page later. 0: none. One token of a 7B model in bf16 takes 0.5 MiB (Llama 2) or 0.055 (Qwen2)."""
+
+    adapters: tuple[str, ...] = ()
+    """Adapters (LoRA) in the registry that requests may name as a model or weigh as a style: `name` for every version
+    of it, `name@alias`, or `name@digest`. Those trained on the base that is served can be used; they are loaded when
+    first asked for. An adapter that is itself the served model is then kept beside its base, not merged into it."""
+
+    max_adapters: PositiveInt = 8
+    """Adapters that a replica holds at once; the longest unused makes room, never one that a text needs. One of rank 16
+    on all layers of a 7B model takes 80 MB in bf16."""
 
     max_tokens_default: PositiveInt = 256
     """New tokens when a request does not say how many."""
@@ -50,3 +64,9 @@ class ServeSection(Section):
 
     drain_s: PositiveInt = 600
     """Seconds that running generations get to finish when a replica is stopped."""
+
+    @model_validator(mode="after")
+    def _fewest_and_most(self) -> ServeSection:
+        if self.max_replicas is not None and self.max_replicas < self.replicas:
+            raise ValueError(f"max_replicas is {self.max_replicas}, below replicas, {self.replicas}")
+        return self

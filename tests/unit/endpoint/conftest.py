@@ -15,9 +15,9 @@ MODEL = "wuxia@0123456789ab"
 
 
 @contextmanager
-def client_of(engine, keys=None, **settings):
+def client_of(engine, keys=None, catalogue=None, elsewhere=None, **settings):
     """An HTTP client of a server around `engine`."""
-    app = create_app(engine, Settings(models=(ServedModel.of(MODEL),), **settings), keys)
+    app = create_app(engine, Settings(models=(ServedModel.of(MODEL),), **settings), keys, catalogue, elsewhere)
     with running(app) as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client
 

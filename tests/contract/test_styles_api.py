@@ -1,0 +1,138 @@
+"""Adapters over HTTP with a real engine, a real registry and a real (tiny) model: what is loaded is what was merged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from support.adapters import register_adapter
+from support.endpoint import running
+from support.tiny import tiny_llama
+
+from novelray.endpoint.app import create_app
+from novelray.generate.protocol import Request, Sampling
+from novelray.onray.replica import ReplicaSettings
+from novelray.recipe.serve import ServeSection
+from novelray.recipe.storage import StorageSection
+from novelray.storage import Artifacts, Store
+from serve.engine import load_engine
+
+ASKED = {"prompt": "山雨欲来", "max_tokens": 24, "temperature": 1, "seed": 3, "ignore_eos": True}
+BLEND = {"swords": 0.7, "letters@live": 0.3}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """(base folder, versions by name, the folder of the store); the adapter `odd` belongs to another base."""
+    root = tmp_path_factory.mktemp("styles")
+    base, other = tiny_llama(root / "base"), tiny_llama(root / "other", context=512)
+    artifacts = Artifacts(Store(str(root / "store")), cache=root / "cache")
+    versions = {
+        name: register_adapter(artifacts, name, other if name == "odd" else base, seed, root / name, "live")
+        for seed, name in enumerate(("swords", "letters", "odd"))
+    }
+    return base, versions, root
+
+
+def settings_for(root, source, version, **section):
+    storage = StorageSection(root=str(root / "store"), cache=str(root / "cache"))
+    serve = ServeSection(adapters=("swords", "letters", "odd"), max_batch=4, **section)
+    return ReplicaSettings(source=source, version=version, storage=storage, device="cpu", threads=1, serve=serve)
+
+
+@pytest.fixture(scope="module")
+def client(place):
+    base, _, root = place
+    loaded = load_engine(settings_for(root, f"folder:{base}", "tiny@0123456789ab", max_adapters=2))
+    app = create_app(loaded.engine, loaded.settings, None, loaded.catalogue)
+    with running(app) as url, httpx.Client(base_url=url, timeout=60) as found:
+        yield found
+
+
+def text(client, **body):
+    answer = client.post("/v1/completions", json={**ASKED, **body})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["choices"][0]["text"]
+
+
+def merged(place, weights):
+    """What the base with the weighted adapters merged in by PEFT writes."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from novelray.generate.embedded import EmbeddedEngine
+    from novelray.shards.tokenizer import load_tokenizer
+
+    base, _, root = place
+    names = list(weights)
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), root / names[0], names[0])
+    for name in names[1:]:
+        model.load_adapter(root / name, adapter_name=name)
+    model.add_weighted_adapter(names, list(weights.values()), "blend", combination_type="cat")
+    model.set_adapter("blend")
+
+    async def write():
+        engine = EmbeddedEngine(model.merge_and_unload(adapter_names=["blend"]), load_tokenizer(base))
+        request = Request("a", engine.encode(ASKED["prompt"]), Sampling(24, seed=3, ignore_eos=True))
+        parts = [chunk.text async for chunk in engine.generate(request)]
+        await engine.close()
+        return "".join(parts)
+
+    return asyncio.run(write())
+
+
+def test_a_blend_over_http_writes_what_the_merged_weights_write(client, place):
+    found = {
+        name: text(client, style=style) for name, style in (("base", {}), ("blend", BLEND), ("one", {"swords": 1}))
+    }
+    assert found["blend"] == merged(place, {"swords": 0.7, "letters": 0.3})
+    assert found["one"] == merged(place, {"swords": 1.0}) == text(client, model="swords")
+    assert len(set(found.values())) == 3
+
+
+def test_an_adapter_of_another_base_is_refused_and_says_which(client, place):
+    answer = client.post("/v1/completions", json={**ASKED, "style": {"odd": 1}})
+    assert answer.status_code == 404
+    assert "was trained on the base folder-" in answer.json()["error"]["message"]
+    listed = [m["id"] for m in client.get("/v1/models").json()["data"]]
+    assert listed == ["tiny@0123456789ab", place[1]["swords"].id, place[1]["letters"].id]
+
+
+def test_the_style_changes_while_the_text_streams_on(client):
+    asked = {**ASKED, "max_tokens": 400, "stream": True, "logprobs": 0}
+
+    def tokens(change):
+        found = []
+        with client.stream("POST", "/v1/completions", json=asked) as response:
+            for line in response.iter_lines():
+                if not line.startswith("data: {"):
+                    continue
+                piece = json.loads(line.removeprefix("data: "))
+                if change and not found:
+                    said = client.post(f"/v1/completions/{piece['id']}/style", json={"style": change})
+                    assert said.status_code == 200, said.text
+                found += piece["choices"][0]["logprobs"]["tokens"] if piece["choices"][0]["logprobs"] else []
+        return found
+
+    plain, changed = tokens(None), tokens({"letters": 1.0})
+    same = next(i for i, (a, b) in enumerate(zip(plain, changed, strict=False)) if a != b)
+    assert 1 <= same < 380, "what was written stays, what follows is in the new style"
+
+
+def test_a_model_that_is_an_adapter_stays_beside_its_base(place):
+    _, versions, root = place
+    own = versions["swords"]
+    loaded = load_engine(settings_for(root, f"artifact:{own.artifact}", own.id))
+    with (
+        running(create_app(loaded.engine, loaded.settings, None, loaded.catalogue)) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        cards = client.get("/v1/models").json()["data"]
+        assert [m["id"] for m in cards] == [own.id, cards[1]["id"], versions["letters"].id]
+        assert [m.get("parent") for m in cards] == [cards[1]["id"], None, cards[1]["id"]]
+        assert cards[1]["id"].startswith("base@"), "named after its folder and its content"
+        assert text(client) == merged(place, {"swords": 1.0})
+        assert text(client, style={"letters": 0.5}) == merged(place, {"swords": 1.0, "letters": 0.5})
+        assert text(client, model=cards[1]["id"]) == text(client, style={"swords": 0})
