@@ -5,17 +5,19 @@ novelray serve recipe.yaml      starts it for you; with a Serve config file: ser
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
+from starlette.types import ASGIApp
 
 from novelray.onray.peers import Replicas
 from novelray.onray.replica import ReplicaSettings, deployment_options
+from novelray.onray.rollout import CANARY, DEPLOYMENT, RayRollout
 
 
-@serve.deployment(name="endpoint")
+@serve.deployment(name=DEPLOYMENT)
 @serve.ingress()
 class Endpoint:
     """One copy of the model with its own batch and queue."""
@@ -25,23 +27,39 @@ class Endpoint:
 
         self.settings = ReplicaSettings.model_validate(settings)
         self.loaded = load_engine(self.settings)
-        self.others = Replicas()
+        self.rollout = RayRollout()
+        self.others = Replicas(self.rollout)
 
-    def __serve_build_asgi_app__(self) -> FastAPI:
+    def __serve_build_asgi_app__(self) -> ASGIApp:
         from novelray.endpoint.app import create_app
         from novelray.endpoint.keys import KeyStore
+        from novelray.endpoint.splitgate import SplitGate
 
-        section = self.settings.serve
+        section, loaded = self.settings.serve, self.loaded
         keys = KeyStore(section.keys) if section.require_key else None
-        loaded = self.loaded
-        app = create_app(loaded.engine, loaded.settings, keys, loaded.catalogue, self.others.restyle)
-        self.service = app.state.service
-        return app
+        self.api = create_app(loaded.engine, loaded.settings, keys, loaded.catalogue, self.others.restyle)
+        if serve.get_replica_context().app_name == CANARY:
+            return self.api
+        return SplitGate(self.api, self.rollout, loaded.settings)
+
+    async def forward(self, scope: dict[str, Any], body: bytes) -> AsyncIterator[list[Any]]:
+        """An HTTP request that another version sent on, and the answer as ASGI messages."""
+        from novelray.endpoint.relay import answer
+
+        async for messages in answer(self.api, scope, body):
+            yield messages
 
     async def restyle(self, job_id: str, style: dict[str, float]) -> dict[str, Any] | None:
         """Called at every replica when a text's style changes: only the one that writes it answers."""
-        found: dict[str, Any] | None = await self.service.restyle_here(job_id, style)
+        found: dict[str, Any] | None = await self.api.state.service.restyle_here(job_id, style)
         return found
+
+    def describe(self) -> dict[str, Any]:
+        """What this replica serves and how busy it is."""
+        capacity = self.loaded.engine.capacity()
+        return {
+            "settings": self.settings.model_dump(mode="json"), "running": capacity.running, "waiting": capacity.waiting
+        }  # fmt: skip
 
     def check_health(self) -> None:
         """Called by Serve; raising here has the replica replaced."""

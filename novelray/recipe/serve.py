@@ -9,6 +9,28 @@ from pydantic import Field, model_validator
 from novelray.recipe.base import PositiveInt, Section
 
 
+class CanarySection(Section):
+    """When a canary (`novelray deploy --canary`) is taken back by itself: it is measured against the version that the
+    other clients get at the same time."""
+
+    counts = False
+
+    automatic: bool = True
+    """Take it back without being asked; else only `novelray deploy --rollback` does."""
+
+    requests: PositiveInt = 50
+    """Requests to the canary (and streams of either version) from which a judgement is made."""
+
+    error_rise: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """By how much its share of failed requests (5xx, or an error in the stream) may be above the other's."""
+
+    first_token_rise: Annotated[float, Field(ge=0)] = 0.5
+    """By how much its time to the first token (95th percentile) may be longer, as a share (0.5: half as long again)."""
+
+    first_token_slack_s: Annotated[float, Field(ge=0)] = 0.2
+    """Seconds that are no difference, whatever their share."""
+
+
 class ServeSection(Section):
     """An OpenAI-compatible HTTP endpoint on Ray Serve."""
 
@@ -64,6 +86,9 @@ class ServeSection(Section):
 
     drain_s: PositiveInt = 600
     """Seconds that running generations get to finish when a replica is stopped."""
+
+    canary: CanarySection = CanarySection()
+    """When a canary is taken back."""
 
     @model_validator(mode="after")
     def _fewest_and_most(self) -> ServeSection:
