@@ -43,9 +43,10 @@ class Endpoint:
         return SplitGate(self.api, self.rollout, loaded.settings)
 
     async def forward(self, scope: dict[str, Any], body: bytes) -> AsyncIterator[list[Any]]:
-        """An HTTP request that another version sent on, and the answer as ASGI messages."""
+        """An HTTP request that another version sent on: an empty list when it has arrived, then ASGI messages."""
         from novelray.endpoint.relay import answer
 
+        yield []
         async for messages in answer(self.api, scope, body):
             yield messages
 

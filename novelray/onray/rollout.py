@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
 from dataclasses import astuple
 from typing import Any
 
@@ -33,6 +34,12 @@ DEPLOYMENT = "endpoint"
 ACTOR, NAMESPACE = "novelray-rollout", "novelray"
 EXCHANGE_S = 1.0
 """How often a replica tells and asks."""
+
+FOLLOWED_S = 3.0
+"""After this long every replica knows that there is no canary any more."""
+
+ACCEPT_S = 5.0
+"""Longest wait until a replica of the canary takes a request: there may be none just now."""
 
 
 class Watch:
@@ -58,7 +65,7 @@ class Watch:
         """All requests go to the stable version from now on; texts that the canary writes are finished there."""
         self._split, self._ended = None, how
         log.warning("the canary %s was %s", self._about.canary, how)
-        remove_canary()
+        threading.Timer(FOLLOWED_S, remove_canary).start()
 
     def weigh(self, weight: float) -> None:
         """Another share of the clients. Those that had the canary keep it when the share grows."""
@@ -131,6 +138,7 @@ class RayRollout:
         stream = self._canary.forward.remote(plain(scope), body)
         started: dict[bytes, bytes] | None = None
         try:
+            await asyncio.wait_for(anext(stream), ACCEPT_S)
             async for messages in stream:
                 for message in messages:
                     if message["type"] == "http.response.start":
@@ -138,6 +146,8 @@ class RayRollout:
                             raise ForwardError(f"it answered {message['status']}")
                         started = dict(message["headers"])
                     await send(message)
+        except TimeoutError as error:
+            raise ForwardError(f"none of its replicas took the request in {ACCEPT_S:g} s") from error
         except (RayServeException, ray.exceptions.RayError) as error:
             if started is None:
                 raise ForwardError(str(error).strip().splitlines()[-1], isinstance(error, BackPressureError)) from error

@@ -15,7 +15,7 @@ from novelray.errors import NovelRayError
 from novelray.onray.deploy import NAME, READY_S, Deployed, bring_up, deploy, running
 from novelray.onray.peers import describe_all
 from novelray.onray.replica import ReplicaSettings
-from novelray.onray.rollout import CANARY, remove_canary, start_watch, stop_watch, watch
+from novelray.onray.rollout import CANARY, FOLLOWED_S, remove_canary, start_watch, stop_watch, watch
 
 Say = Callable[[str], None]
 
@@ -73,6 +73,7 @@ def promote(say: Say, ready_s: float = READY_S) -> Deployed:
     section = canary.serve.model_copy(update=same)
     done = deploy(canary.model_copy(update={"serve": section}), say, ready_s)
     stop_watch()
+    time.sleep(FOLLOWED_S)
     remove_canary()
     return done
 
@@ -89,8 +90,9 @@ def roll_back(say: Say) -> None:
         )
     if state:
         ray.get(watch().end.remote("taken back by hand"))
-    remove_canary()
-    say("serve: the canary is taken back" if not state else f"serve: {state['canary']} is taken back")
+    else:  # what an accident left
+        remove_canary()
+    say(f"serve: {state['canary'] if state else 'the canary'} is taken back; the texts that it writes may finish")
 
 
 def status() -> dict[str, Any]:

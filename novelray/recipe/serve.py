@@ -10,8 +10,8 @@ from novelray.recipe.base import PositiveInt, Section
 
 
 class CanarySection(Section):
-    """When a canary (`novelray deploy --canary`) is taken back by itself: it is measured against the version that the
-    other clients get at the same time."""
+    """When a canary (`novelray deploy NAME@ALIAS --canary SHARE`) is taken back by itself: it is measured against the
+    version that the other clients get at the same time."""
 
     counts = False
 

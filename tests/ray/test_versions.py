@@ -16,7 +16,7 @@ import pytest
 from support.endpoint import is_idle, until
 from support.tiny import tiny_llama
 
-from novelray.onray.deploy import undeploy
+from novelray.onray.deploy import running, undeploy
 from novelray.onray.peers import describe_all
 from novelray.onray.replica import ReplicaSettings
 from novelray.onray.rollout import CANARY
@@ -154,8 +154,13 @@ def test_a_canary_gets_its_share_of_the_clients_always_the_same_and_is_promoted(
         body = {**ASKED, "model": "tiny@bbbb", "max_tokens": 4000, "stream": True}
         with client.stream("POST", f"{url}/v1/completions", json=body) as response:
             lines = response.iter_lines()  # held: the response closes with it
-            next(lines)
+            first_line = next(lines)
             assert describe_all(CANARY)[0]["running"] == 1
+            name = json.loads(first_line.removeprefix("data: "))["id"]
+            restyled = client.post(f"{url}/v1/completions/{name}/style", json={"style": {}})
+            assert (restyled.status_code, restyled.json()) == (200, {"id": name, "object": "style", "style": []})
+            gone = client.post(f"{url}/v1/completions/cmpl-0/style", json={"style": {}})
+            assert gone.status_code == 404
         until(lambda: describe_all(CANARY)[0]["running"] == 0, 5)
         assert client.post(f"{url}/v1/completions", json={**ASKED, "model": "tiny@cccc"}).status_code == 404
     with pytest.raises(RolloutError, match="bbbb"):
@@ -180,7 +185,7 @@ def test_a_canary_that_fails_is_taken_back_by_itself_and_no_client_sees_it(url, 
     assert "taken back by itself" in why
     assert "requests failed" in why
     assert any("tiny@dddd was taken back" in line for line in told(status()))
-    until(lambda: not describe_all(CANARY), 60)
+    until(lambda: not running(CANARY), 60)
     with pytest.raises(RolloutError, match="No canary"):
         roll_back(SAID.append)
     until(lambda: is_idle(url), 20)
