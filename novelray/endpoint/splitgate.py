@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from novelray.endpoint.answers import unless_gone
 from novelray.endpoint.canary import Arm, Outcome, Split
+from novelray.endpoint.errors import ApiError
 from novelray.endpoint.gate import BodyLimit
 from novelray.endpoint.settings import Settings
 
@@ -83,15 +84,17 @@ class SplitGate:
     async def _divide(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: bytes = (await receive())["body"]
         split = self._rollout.split
-        arm: Arm = "stable" if split is None else split.arm(*asked_by(scope, body))
-        if arm == "canary":
-            watched = Watched(arm, send)
+        model, client = asked_by(scope, body)
+        if split is not None and split.arm(model, client) == "canary":
+            watched = Watched("canary", send)
             try:
                 await unless_gone(self._rollout.forward(scope, body, watched), receive)
             except ForwardError as error:
                 log.warning("the canary did not answer: %s", error)
                 if not error.busy:
                     self._rollout.report(Outcome("canary", failed=True))
+                if model == split.canary:  # nobody else may write under this id
+                    return await _away(model).response()(scope, receive, send)
             else:
                 return self._tell(scope, watched)
         watched = Watched("stable", send)
@@ -139,6 +142,10 @@ def asked_by(scope: Scope, body: bytes) -> tuple[str | None, str]:
     key = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
     address = (scope.get("client") or ("",))[0] if not (key or user) else ""
     return (model if isinstance(model, str) else None), f"{key}\n{user if isinstance(user, str) else ''}\n{address}"
+
+
+def _away(model: str) -> ApiError:
+    return ApiError(503, f"{model} does not answer now. Try again.", code="not_ready", headers={"Retry-After": "5"})
 
 
 def _fields(body: bytes) -> dict[str, Any]:

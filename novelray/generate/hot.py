@@ -24,10 +24,14 @@ Fetch = Callable[[str], Awaitable[str]]
 
 
 class HotAdapters:
-    """Implements `novelray.generate.protocol.Engine` around another one. `most`: adapters that are loaded at once."""
+    """Implements `novelray.generate.protocol.Engine` around another one. `most`: adapters that are loaded at once.
+
+    `on_load` is called with the id of each adapter that was loaded.
+    """
 
     def __init__(self, engine: Engine, fetch: Fetch, most: int) -> None:
         self._engine, self._fetch, self.most = engine, fetch, most
+        self.on_load: Callable[[str], None] = lambda adapter_id: log.info("adapter %s loaded", adapter_id)
         self._loaded: OrderedDict[str, None] = OrderedDict()  # the longest unused first
         self._pins: Counter[str] = Counter()  # texts that need an adapter, or are about to
         self._coming: dict[str, asyncio.Task[None]] = {}
@@ -141,7 +145,7 @@ class HotAdapters:
     async def _load(self, adapter_id: str, folder: str) -> None:
         await self._engine.load_adapter(adapter_id, folder)
         self._loaded[adapter_id] = None
-        log.info("adapter %s loaded", adapter_id)
+        self.on_load(adapter_id)
 
     async def _unload(self, adapter_id: str) -> None:
         await self._engine.unload_adapter(adapter_id)

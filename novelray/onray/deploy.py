@@ -55,6 +55,7 @@ def deploy(settings: ReplicaSettings, say: Say, ready_s: float = READY_S) -> Dep
     Raises CapacityError when the port is taken or there is no room for the replicas, ModelError when the model does
     not load, ClusterError when it takes longer than `ready_s` seconds.
     """
+    quiet()
     section = settings.serve
     check_port(section)
     end = time.monotonic() + ready_s

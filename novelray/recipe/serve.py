@@ -10,7 +10,7 @@ from novelray.recipe.base import PositiveInt, Section
 
 
 class CanarySection(Section):
-    """When a canary (`novelray deploy NAME@ALIAS --canary SHARE`) is taken back by itself: it is measured against the
+    """When a canary (`novelray deploy NAME@ALIAS --canary 0.1`) is taken back by itself: it is measured against the
     version that the other clients get at the same time."""
 
     counts = False

@@ -157,17 +157,6 @@ def test_answers_to_one_prompt_read_it_once():
     asyncio.run(main())
 
 
-def test_texts_that_end_with_their_first_token_make_room_for_those_not_read_yet():
-    async def main():
-        async with running(max_batch=4, max_queue=60) as engine:
-            wanted = [request(str(i), PROMPTS[i % 8], max_tokens=1, temperature=0) for i in range(20)]
-            found = await asyncio.wait_for(asyncio.gather(*[answer(engine, r) for r in wanted]), 30)
-            alone = [await answer(engine, request(str(i), PROMPTS[i], max_tokens=1, temperature=0)) for i in range(8)]
-        assert [tokens for _, tokens, _ in found] == [alone[i % 8][1] for i in range(20)]
-
-    asyncio.run(main())
-
-
 def test_what_was_read_with_one_adapter_is_not_used_with_another_nor_after_a_reload(tmp_path):
     for name in ("one", "two"):
         make_adapter(tmp_path / name, make_model(TOKENIZER), {"one": 1, "two": 2}[name])

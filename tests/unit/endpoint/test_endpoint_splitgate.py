@@ -118,6 +118,8 @@ def test_a_canary_that_cannot_answer_costs_its_client_nothing_and_is_counted(str
         assert answer_.status_code == 200
         assert OLD in answer_.text
         until(lambda: [(o.arm, o.failed) for o in near.outcomes] == [("canary", True), ("stable", False)])
+        assert ask(client, model=NEW).status_code == 503, "nobody else may write under its id"
+        near.outcomes.pop()
         near.problem = ForwardError("full", busy=True)
         ask(client)
         until(lambda: len(near.outcomes) > 2)
