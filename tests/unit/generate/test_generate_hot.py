@@ -19,10 +19,17 @@ class Engine:
         self.loaded, self.loads, self.styles, self.stop = set(), [], {}, asyncio.Event()
 
     async def load_adapter(self, adapter_id, folder):
-        await asyncio.sleep(0.01)
         assert folder == f"/adapters/{adapter_id}"
-        self.loads.append(adapter_id)
-        self.loaded.add(adapter_id)
+        done = asyncio.get_running_loop().create_future()
+
+        def load():  # goes on whoever still waits for it, as in the engine's thread
+            self.loads.append(adapter_id)
+            self.loaded.add(adapter_id)
+            if not done.done():
+                done.set_result(None)
+
+        asyncio.get_running_loop().call_later(0.01, load)
+        await done
 
     async def unload_adapter(self, adapter_id):
         if any(adapter_id in style for style in self.styles.values()):
@@ -92,6 +99,17 @@ def test_the_longest_unused_makes_room():
     asyncio.run(main())
 
 
+def test_what_a_style_needs_does_not_make_room_for_the_rest_of_it():
+    async def main():
+        engine = hot(2)
+        for name in ("a@1", "x@1"):
+            await whole(engine, asked("x", name))
+        await whole(engine, asked("y", "b@1", "a@1"))
+        assert engine._engine.loads == ["a@1", "x@1", "b@1"]
+
+    asyncio.run(main())
+
+
 def test_one_in_use_is_never_evicted_and_too_many_at_once_are_told_to_come_back():
     async def main():
         engine = hot(2)
@@ -138,6 +156,7 @@ def test_a_client_that_leaves_during_the_load_leaves_the_count_right():
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await whole(engine, asked("y", "b@1"))
+        assert engine._engine.loaded == {"b@1"}
         await whole(engine, asked("z", "a@1"))
         assert engine.loaded == ("a@1",)
         assert engine._engine.loaded == {"a@1"}
