@@ -5,10 +5,10 @@
 
 All train every weight in fp32 with AdamW, clip the gradient, and count trained (non-padding) tokens only. The bare loop
 is what one would write by hand with the same tricks: forward, loss, backward, fused AdamW, the same allocator settings.
-Ours is that of `novelray train`, through the DeepSpeed engine, with its journal, learning-rate schedule and a commit at
-the end, all of which is inside the clock. Peers run in an environment of their own, whose Python is given: a step's time
-is the median between their own callbacks, without their start. Rounds alternate, and the medians are compared. Not
-covered: several workers, GPUs.
+Ours is that of `novelray train`, through the DeepSpeed engine, with its journal, learning-rate schedule and a commit
+at the end, all of which is inside the clock. Peers run in an environment of their own, whose Python is given: a step is
+the median between their own callbacks, without their start. Rounds alternate, and the medians are compared. Several
+workers and GPUs are not covered.
 
 `first_step_s` is the time from the command to the first optimiser step done: for us `novelray train` with its Ray
 cluster, its data ready; for peers the script that runs them.

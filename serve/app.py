@@ -5,16 +5,19 @@ novelray serve recipe.yaml      starts it for you; with a Serve config file: ser
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
+from starlette.types import ASGIApp
 
+from novelray.onray.peers import Replicas
 from novelray.onray.replica import ReplicaSettings, deployment_options
+from novelray.onray.rollout import CANARY, DEPLOYMENT, RayRollout
 
 
-@serve.deployment(name="endpoint")
+@serve.deployment(name=DEPLOYMENT)
 @serve.ingress()
 class Endpoint:
     """One copy of the model with its own batch and queue."""
@@ -23,21 +26,52 @@ class Endpoint:
         from serve.engine import load_engine
 
         self.settings = ReplicaSettings.model_validate(settings)
-        self.engine = load_engine(self.settings)
+        self.loaded = load_engine(self.settings)
+        self.rollout = RayRollout()
+        self.others = Replicas(self.rollout)
 
-    def __serve_build_asgi_app__(self) -> FastAPI:
+    def __serve_build_asgi_app__(self) -> ASGIApp:
         from novelray.endpoint.app import create_app
         from novelray.endpoint.keys import KeyStore
+        from novelray.endpoint.metrics import ADAPTER_LOADS
+        from novelray.endpoint.splitgate import SplitGate
+        from novelray.generate.hot import HotAdapters
         from novelray.onray.metrics import RayMetrics, log_access_to_stdout
 
-        section = self.settings.serve
+        section, loaded = self.settings.serve, self.loaded
         keys = KeyStore(section.keys) if section.require_key else None
         log_access_to_stdout()
-        return create_app(self.engine, self.settings.endpoint(), keys, RayMetrics())
+        metrics = RayMetrics()
+        if isinstance(loaded.engine, HotAdapters):
+            loaded.engine.on_load = lambda adapter: metrics.add(ADAPTER_LOADS, adapter=adapter)
+        self.api = create_app(loaded.engine, loaded.settings, keys, metrics, loaded.catalogue, self.others.restyle)
+        if serve.get_replica_context().app_name == CANARY:
+            return self.api
+        return SplitGate(self.api, self.rollout, loaded.settings)
+
+    async def forward(self, scope: dict[str, Any], body: bytes) -> AsyncIterator[list[Any]]:
+        """An HTTP request that another version sent on: an empty list when it has arrived, then ASGI messages."""
+        from novelray.endpoint.relay import answer
+
+        yield []
+        async for messages in answer(self.api, scope, body):
+            yield messages
+
+    async def restyle(self, job_id: str, style: dict[str, float]) -> dict[str, Any] | None:
+        """Called at every replica when a text's style changes: only the one that writes it answers."""
+        found: dict[str, Any] | None = await self.api.state.service.restyle_here(job_id, style)
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """What this replica serves and how busy it is."""
+        capacity = self.loaded.engine.capacity()
+        return {
+            "settings": self.settings.model_dump(mode="json"), "running": capacity.running, "waiting": capacity.waiting
+        }  # fmt: skip
 
     def check_health(self) -> None:
         """Called by Serve; raising here has the replica replaced."""
-        self.engine.capacity()
+        self.loaded.engine.capacity()
 
 
 def application(args: dict[str, Any]) -> Application:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from novelray import __version__
-from novelray.cli import cluster, export, labels, models, project, runs, stages
+from novelray.cli import cluster, deploy, export, labels, models, project, runs, stages
 
 app = typer.Typer(
     name="novelray",
@@ -37,6 +37,7 @@ def _options(
 project.add_to(app)
 stages.add_to(app)
 cluster.add_to(app)
+deploy.add_to(app)
 models.add_to(app)
 export.add_to(app)
 labels.add_to(app)

@@ -14,7 +14,7 @@ PANEL = "Stages"
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs."""
-    for verb in (corpus, diff, plan, train, update, tune, evaluate, serve, deploy, run):
+    for verb in (corpus, diff, plan, train, update, tune, evaluate, serve, run):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -71,11 +71,6 @@ def evaluate(recipe: RecipeArgument, overrides: Overrides = None) -> None:
 def serve(recipe: RecipeArgument, overrides: Overrides = None) -> None:
     """Serve the model on an OpenAI-compatible endpoint until Ctrl-C."""
     _run("serve", recipe, overrides)
-
-
-def deploy(recipe: RecipeArgument, overrides: Overrides = None) -> None:
-    """Put the endpoint on the running cluster (RAY_ADDRESS) and return."""
-    _run("deploy", recipe, overrides)
 
 
 def run(

@@ -19,9 +19,10 @@ from novelray.endpoint.gate import KeyGate, SizeLimit
 from novelray.endpoint.keys import KeyStore
 from novelray.endpoint.meter import Meter
 from novelray.endpoint.metrics import Metrics, NoMetrics
-from novelray.endpoint.routes import chat, classify, completions, health, models, tokenize
-from novelray.endpoint.service import Service
+from novelray.endpoint.routes import chat, classify, completions, health, models, styles, tokenize
+from novelray.endpoint.service import Elsewhere, Service
 from novelray.endpoint.settings import Settings
+from novelray.endpoint.styles import Catalogue
 from novelray.endpoint.watch import Watch
 from novelray.generate.protocol import Engine
 
@@ -37,10 +38,20 @@ _TOLD_TO_PAGES = (
 """Headers of answers that scripts of other origins may read."""
 
 
-def create_app(engine: Engine, settings: Settings, keys: KeyStore | None, metrics: Metrics | None = None) -> FastAPI:
-    """The application. `keys` None: requests need no key. The engine is closed when the application shuts down."""
+def create_app(
+    engine: Engine,
+    settings: Settings,
+    keys: KeyStore | None,
+    metrics: Metrics | None = None,
+    catalogue: Catalogue | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> FastAPI:
+    """The application. `keys` None: requests need no key. The engine is closed when the application shuts down.
+
+    `catalogue`: adapters beside the models of the settings. `elsewhere`: the other replicas, if there are any.
+    """
     metrics = metrics or NoMetrics()
-    service = Service(engine, settings, metrics)
+    service = Service(engine, settings, metrics, catalogue, elsewhere)
     meter = None if keys is None else Meter(keys)
 
     @contextlib.asynccontextmanager
@@ -57,7 +68,7 @@ def create_app(engine: Engine, settings: Settings, keys: KeyStore | None, metric
     app = FastAPI(title="NovelRay", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
     errors.install(app)
-    for module in (health, models, completions, chat, tokenize, classify):
+    for module in (health, models, completions, chat, styles, tokenize, classify):
         app.include_router(module.router)
     # What is added last is asked first.
     app.add_middleware(SizeLimit, settings=settings)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from novelray.endpoint.trace import trace_of
-from novelray.errors import NovelRayError, StorageError
+from novelray.errors import DamagedError, ModelError, NovelRayError, StorageError
 from novelray.generate.protocol import PromptTooLongError, QueueFullError, RequestError
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,9 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, StorageError):
         log.error("storage: %s", error.message)
         return ApiError(503, "The key database does not answer. Try again.", code="not_ready")
+    if isinstance(error, ModelError | DamagedError):
+        log.error("an adapter cannot be used: %s", error.message)
+        return ApiError(422, f"{error.message} {error.hint}".strip(), param="model", code="adapter_unusable")
     if isinstance(error, RequestError):
         return ApiError(422, f"{error.message} {error.hint}".strip(), code="invalid_value")
     log.error("a request failed", exc_info=error)

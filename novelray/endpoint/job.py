@@ -8,6 +8,7 @@ import dataclasses
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,13 +45,15 @@ class Job:
     requests: tuple[Request, ...]
     prompt_tokens: int
     seed: int
+    style: tuple[dict[str, Any], ...] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
     def provenance(self) -> dict[str, Any]:
-        """What made the answer: the version, the seed (choice i of `n` uses seed + i) and the sampling as applied."""
+        """What made the answer: version, adapters, seed (choice i of `n` uses seed + i) and the sampling as applied."""
         applied = _plain(self.requests[0].sampling)
         applied.pop("seed")
-        return {"version": self.model.id, "adapter": self.model.adapter, "seed": self.seed, "sampling": applied}
+        made_by = {"version": self.model.id, "adapter": self.model.adapter, "style": list(self.style)}
+        return {**made_by, "seed": self.seed, "sampling": applied}
 
 
 class Planner:
@@ -62,9 +65,28 @@ class Planner:
 
     def model(self, name: str | None) -> ServedModel:
         found = self._settings.find(name or None)
+        if found is None and name and name in self._settings.refused:
+            raise ApiError(404, self._settings.refused[name], param="model", code="model_not_found")
         if found is None:
             raise model_not_found(str(name), [m.id for m in self._settings.models])
         return found
+
+    def style(self, asked: Mapping[str, float] | None) -> dict[str, float]:
+        """Weights by adapter id, for adapters by any of their names. Raises ApiError for what is no adapter here."""
+        found: dict[str, float] = {}
+        for name, weight in (asked or {}).items():
+            model = self._settings.find(name)
+            if not name or model is None or model.adapter is None:
+                raise _no_adapter(name, self._settings)
+            if model.adapter in found:
+                raise _bad("style", f"{name!r} names {model.id} a second time")
+            found[model.adapter] = weight
+        return found
+
+    def applied(self, style: Mapping[str, float]) -> list[dict[str, Any]]:
+        """A style as answers tell it: ids, digests and weights."""
+        digests = {model.adapter: model.digest for model in self._settings.models}
+        return [{"id": a, "digest": digests.get(a, ""), "weight": weight} for a, weight in style.items()]
 
     def seeing(self, settings: Settings) -> Planner:
         """The same planner for somebody who sees these models only."""
@@ -130,9 +152,10 @@ class Planner:
             body.sampling(self._settings.max_tokens_default, (seed + choice) % SEEDS) for choice in range(body.choices)
         ]
         pairs = [(ids, sampling) for ids in prompts for sampling in samplings]
-        style = {} if model.adapter is None else {model.adapter: 1.0}
+        style = model.styled(self.style(body.style))
         requests = tuple(Request(f"{job_id}-{i}", *pair, style) for i, pair in enumerate(pairs))
-        return Job(job_id, model, body, shape, requests, sum(map(len, prompts)), seed)
+        applied = tuple(self.applied(style))
+        return Job(job_id, model, body, shape, requests, sum(map(len, prompts)), seed, applied)
 
     def _check_prompts(self, prompts: list[tuple[int, ...]], param: str) -> None:
         capacity = self._engine.capacity()
@@ -169,6 +192,12 @@ class Planner:
 
 def _bad(param: str, what: str) -> ApiError:
     return ApiError(422, f"{param}: {what}.", param=param, code="invalid_value")
+
+
+def _no_adapter(name: str, settings: Settings) -> ApiError:
+    there = ", ".join(m.id for m in settings.models if m.adapter) or "none"
+    why = settings.refused.get(name, f"There is no adapter {name!r} here.")
+    return ApiError(404, f"style: {why} Adapters: {there}.", param="style", code="adapter_not_found")
 
 
 def _plain(sampling: Sampling) -> dict[str, Any]:

@@ -62,6 +62,8 @@ TokenIds = Annotated[list[TokenId], Field(min_length=1)]
 Breakers = Annotated[list[Annotated[Text, Field(max_length=64)]], Field(max_length=64)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 TokenKey = Annotated[str, Field(pattern=r"^\d{1,9}$")]
+Style = Annotated[dict[Text, Annotated[Number, Field(ge=-2, le=2)]], Field(max_length=8)]
+"""Adapters by name, each with its weight."""
 
 
 class StreamOptions(BaseModel):
@@ -108,6 +110,7 @@ class SamplingFields(BaseModel):
         Annotated[list[TokenId], Field(max_length=1024)] | None, BeforeValidator(aliases.ids)
     ] = None
     ignore_eos: bool | None = False
+    style: Style | None = None
     n: Annotated[int, Field(ge=1, le=128)] | None = 1
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -230,6 +233,12 @@ class ChatRequest(SamplingFields):
     @property
     def new_tokens(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
+
+
+class StyleRequest(BaseModel):
+    """`POST /v1/completions/{id}/style`: how a text goes on. What is not named any more is left out from now on."""
+
+    style: Style
 
 
 class TokenizeRequest(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,8 +23,18 @@ class ServedModel(BaseModel):
     adapter: str | None = None
     """The engine's id of the adapter to use; None: the model as loaded."""
 
+    parent: str | None = None
+    """Id of the base of an adapter."""
+
+    digest: str = ""
+    """The whole content digest, where it is known."""
+
     created: int = Field(default_factory=lambda: int(time.time()))
     """Unix time, in seconds."""
+
+    def styled(self, style: Mapping[str, float]) -> dict[str, float]:
+        """What the engine is asked for: the model's own adapter, whole unless the style weighs it, and the style's."""
+        return ({} if self.adapter is None else {self.adapter: 1.0}) | dict(style)
 
     @classmethod
     def of(cls, version: str, aliases: Iterable[str] = ("latest",), **other: Any) -> ServedModel:
@@ -41,6 +51,9 @@ class Settings(BaseModel):
 
     models: Annotated[tuple[ServedModel, ...], Field(min_length=1)]
     """The first one answers requests that name no model."""
+
+    refused: Mapping[str, str] = {}
+    """Names that are known and cannot be served here, each with the reason."""
 
     max_tokens_default: int = 256
     """New tokens when a request does not say how many."""
@@ -90,6 +103,16 @@ class Settings(BaseModel):
             return self
         seen = tuple(m for m in self.models if limits.sees((m.id, *m.aliases)))
         return self.model_copy(update={"models": seen})
+
+    def adding(self, models: Iterable[ServedModel], refused: Mapping[str, str]) -> Settings:
+        """With these models too. A name that is taken stays with whom it belongs to."""
+        taken = {name for model in self.models for name in (model.id, *model.aliases)}
+        fresh = [
+            model.model_copy(update={"aliases": tuple(a for a in model.aliases if a not in taken)})
+            for model in models
+            if model.id not in taken
+        ]
+        return self.model_copy(update={"models": (*self.models, *fresh), "refused": refused})
 
     def find(self, name: str | None) -> ServedModel | None:
         """The model with this id or alias, the first one when no name is given, or None."""

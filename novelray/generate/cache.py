@@ -79,6 +79,8 @@ class RowCache(Cache):
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of a row over another row."""
+        if length == 0:
+            return  # a row that nothing was read into may lie beyond what is allocated
         for tensor in self._tensors():
             tensor[target, :, :length] = tensor[source, :, :length]
 

@@ -109,12 +109,14 @@ class EmbeddedEngine:
             if request_id in self._live:
                 self._live[request_id].cancelled = True
 
-    def restyle(self, request_id: str, style: Mapping[str, float]) -> None:
+    async def restyle(self, request_id: str, style: Mapping[str, float]) -> bool:
         """See `Engine.restyle`."""
         self._check_style(style)
         with self._changed:
-            if request_id in self._live:
-                self._live[request_id].style = dict(style)
+            found = self._live.get(request_id)
+            if found is not None:
+                found.style = dict(style)
+        return found is not None
 
     async def load_adapter(self, adapter_id: str, folder: str) -> None:
         """Make a LoRA adapter available. Raises ModelError when it is not readable or belongs to another base."""

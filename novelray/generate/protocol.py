@@ -28,6 +28,16 @@ class QueueFullError(NovelRayError):
         self.retry_after_s = retry_after_s
 
 
+class AdaptersBusyError(QueueFullError):
+    """Every place for an adapter is taken by one that a running text needs."""
+
+    def __init__(self, places: int, retry_after_s: int) -> None:
+        NovelRayError.__init__(
+            self, f"All {places} places for adapters are in use.", f"Try again in {retry_after_s} s."
+        )
+        self.waiting, self.retry_after_s = 0, retry_after_s
+
+
 class PromptTooLongError(NovelRayError):
     """The prompt leaves no room for a new token in the model's context."""
 
@@ -197,8 +207,10 @@ class Engine(Protocol):
         """Stop a request; its stream ends with finish_reason `cancelled`. Unknown ids are ignored."""
         ...
 
-    def restyle(self, request_id: str, style: Mapping[str, float]) -> None:
-        """Change the adapters of a running request and their weights, from its next token on. Unknown ids are ignored.
+    async def restyle(self, request_id: str, style: Mapping[str, float]) -> bool:
+        """Change the adapters of a running request and their weights, from its next token on.
+
+        Returns whether such a request runs.
 
         Raises ModelError for an adapter that is not loaded, RequestError for a weight that is no number.
         """

@@ -57,6 +57,15 @@ def load_model(
     return from_folder(folder, dtype, trust_remote_code, changes)
 
 
+def base_and_adapter(source: str, artifacts: Artifacts) -> tuple[str, Path | None]:
+    """The source of the base, and the adapter's folder where a source is an adapter of ours on it."""
+    kind, _, value = source.partition(":")
+    folder = artifacts.get(value).local() if kind == "artifact" else None
+    if folder is None or not (folder / "adapter_config.json").is_file():
+        return source, None
+    return base_of(folder), folder
+
+
 def base_of(adapter: Path) -> str:
     """The source of the base that an adapter folder was trained on. Raises ModelError when that base has changed."""
     try:

@@ -27,6 +27,7 @@ from ray.serve.schema import ApplicationStatus
 from novelray.endpoint.keys import default_url
 from novelray.errors import CapacityError, ClusterError, ModelError
 from novelray.onray.replica import ReplicaSettings, resources
+from novelray.onray.rollout import CANARY, stop_watch
 from novelray.recipe.serve import ServeSection
 
 APPLICATION = "serve.app:application"
@@ -57,17 +58,8 @@ def deploy(settings: ReplicaSettings, say: Say, ready_s: float = READY_S) -> Dep
     quiet()
     section = settings.serve
     check_port(section)
-    settings = _placed(settings)
-    _warn(settings, say)
-    try:
-        serve.start(http_options={"host": section.host, "port": section.port, "request_timeout_s": None})
-        target = serve.RunTarget(_application(settings), name=NAME, route_prefix="/")
-        serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
-    except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
-        raise ClusterError(f"Ray Serve did not start: {_last_line(str(error))}", "See: novelray doctor") from error
-    say(f"serve: loading {settings.version} on {section.replicas} × {settings.device}")
     end = time.monotonic() + ready_s
-    _wait_running(end, say)
+    bring_up(settings, say, end)
     url = f"http://{_reachable(section.host)}:{section.port}"
     _wait_http(url, end)
     say(f"serve: {settings.version} answers at {url}/v1")
@@ -82,6 +74,30 @@ def metrics_url() -> str:
     return f"http://{nodes[0]['NodeManagerAddress']}:{nodes[0]['MetricsExportPort']}/metrics{more}"
 
 
+def bring_up(settings: ReplicaSettings, say: Say, end: float, name: str = NAME, route: str | None = "/") -> None:
+    """Start or replace an application; returns when its replicas run. `end`: on the monotonic clock, in seconds."""
+    quiet()
+    section = settings.serve
+    settings = _placed(settings, name)
+    _warn(settings, say)
+    if running(name) and not settings.surge:
+        say("serve: there is no room for another copy: the old version finishes its texts and stops before the new one")
+        say("serve: starts, and requests wait for that long; with room for both, none would")
+    try:
+        serve.start(http_options={"host": section.host, "port": section.port, "request_timeout_s": None})
+        target = serve.RunTarget(_application(settings), name=name, route_prefix=route)
+        serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
+        raise ClusterError(f"Ray Serve did not start: {_last_line(str(error))}", "See: novelray doctor") from error
+    say(f"serve: loading {settings.version} on {section.replicas} × {settings.device}")
+    _wait_running(end, say, name)
+
+
+def running(name: str = NAME) -> bool:
+    """Whether an application of this name is there."""
+    return _address_of_serve() is not None and name in serve.status().applications
+
+
 def undeploy(say: Say, free_port: bool = False) -> None:
     """Take the endpoint down: running generations get `drain_s` to finish. Nothing happens when there is none.
 
@@ -90,10 +106,13 @@ def undeploy(say: Say, free_port: bool = False) -> None:
     quiet()
     if _address_of_serve() is None:
         return
-    if NAME in serve.status().applications:
+    stop_watch()
+    there = [name for name in (CANARY, NAME) if running(name)]
+    if there:
         say("serve: stopping; running generations may finish")
-        serve.delete(NAME, _blocking=False)
-        while NAME in serve.status().applications:
+        for name in there:
+            serve.delete(name, _blocking=False)
+        while any(running(name) for name in there):
             time.sleep(0.1)
         say("serve: stopped")
     if free_port and not serve.status().applications:
@@ -155,36 +174,55 @@ def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str
     return device
 
 
-def _placed(settings: ReplicaSettings) -> ReplicaSettings:
+def _placed(settings: ReplicaSettings, application: str) -> ReplicaSettings:
     """The settings with the device decided, and with room made certain: Serve itself would wait for ever."""
-    wanted = settings.serve.replicas
-    unused, device = _room(settings)
-    surge = all(unused.get(name, 0) >= each * wanted for name, each in resources(device == "gpu").items())
+    device = _device(settings, application)
+    surge = _room_beside(settings.serve.replicas, device)
     keys = settings.serve.keys or default_url()  # the replica's own home may be another one
     section = settings.serve.model_copy(update={"keys": keys})
     return settings.model_copy(update={"device": device, "surge": surge, "serve": section})
 
 
-def _room(settings: ReplicaSettings) -> tuple[dict[str, float], str]:
-    """What is unused, and the device. What a finished stage held is seen as free only a moment later: wait for it."""
+def _device(settings: ReplicaSettings, application: str) -> str:
+    """The device. What a finished stage held is seen as free only a moment later: wait for it."""
     end = time.monotonic() + SETTLE_S
     while True:
-        unused, own = ray.available_resources(), _own_resources()
+        unused, own = ray.available_resources(), _own_resources(application)
         free = {name: unused.get(name, 0.0) + own.get(name, 0.0) for name in {*unused, *own}}
         try:
-            return unused, room_for(settings.serve.replicas, settings.device, ray.cluster_resources(), free)
+            return room_for(settings.serve.replicas, settings.device, ray.cluster_resources(), free)
         except CapacityError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
 
 
-def _own_resources() -> dict[str, float]:
-    """What replicas of an endpoint that is about to be replaced hold."""
-    if _address_of_serve() is None or NAME not in serve.status().applications:
+def _room_beside(replicas: int, device: str) -> bool:
+    """Whether new replicas fit beside the old ones. What is stopping now is waited for, but not for long."""
+    end = time.monotonic() + SETTLE_S
+    while True:
+        unused = ray.available_resources()
+        if all(unused.get(name, 0) >= each * replicas for name, each in resources(device == "gpu").items()):
+            return True
+        if time.monotonic() > end or not _stopping():
+            return False
+        time.sleep(0.2)
+
+
+def _stopping() -> bool:
+    """Whether a replica of any application is being stopped."""
+    if _address_of_serve() is None:
+        return False
+    deployments = [d for app in serve.status().applications.values() for d in app.deployments.values()]
+    return any("STOPPING" in deployment.replica_states for deployment in deployments)
+
+
+def _own_resources(application: str) -> dict[str, float]:
+    """What replicas of an application that is about to be replaced hold."""
+    if not running(application):
         return {}
     held: dict[str, float] = {}
-    for deployment in serve.status().applications[NAME].deployments.values():
+    for deployment in serve.status().applications[application].deployments.values():
         count = sum(deployment.replica_states.values())
         held["CPU"] = held.get("CPU", 0.0) + count
         held["GPU"] = held.get("GPU", 0.0) + count
@@ -205,15 +243,15 @@ def _application(settings: ReplicaSettings) -> Any:
     return getattr(importlib.import_module(module), name)(settings.model_dump(mode="json"))
 
 
-def _wait_running(end: float, say: Say) -> None:
+def _wait_running(end: float, say: Say, name: str) -> None:
     told = ""
     while time.monotonic() < end:
-        app = serve.status().applications.get(NAME)
+        app = serve.status().applications.get(name)
         message = _problem(app)
         if app is not None and app.status == ApplicationStatus.RUNNING:
             return
         if app is not None and app.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
-            _clear(app)
+            _clear(app, name)
             raise ModelError(
                 f"The endpoint did not start: {_last_line(message)}", "Is the model whole, and does it fit?"
             )
@@ -224,14 +262,14 @@ def _wait_running(end: float, say: Say) -> None:
     raise ClusterError("The endpoint did not come up in time.", "See the state of its replicas with: serve status")
 
 
-def _clear(app: Any) -> None:
+def _clear(app: Any, name: str) -> None:
     """Remove what failed, unless the version before it still answers: then that one stays."""
     states = [
         state for deployment in app.deployments.values() for state, count in deployment.replica_states.items() if count
     ]
     if "RUNNING" not in states:
         with contextlib.suppress(Exception):
-            serve.delete(NAME)
+            serve.delete(name)
 
 
 def _problem(app: Any) -> str:

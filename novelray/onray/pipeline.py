@@ -112,15 +112,6 @@ def plan(recipe: Recipe, say: Say) -> None:
         say(line)
 
 
-def deploy(recipe: Recipe, say: Say) -> None:
-    """Put the registered model on the cluster and return; the endpoint stays."""
-    from novelray.onray.serving import bring_up
-
-    session.start()
-    artifacts = open_artifacts(recipe)
-    bring_up(recipe, artifacts, _registered(recipe, artifacts), say)
-
-
 def serve(recipe: Recipe, say: Say) -> None:
     """The registered model on an endpoint until Ctrl-C."""
     from novelray.onray.serving import bring_up, stay

@@ -13,6 +13,10 @@ from novelray.recipe.storage import StorageSection
 SPARE_REQUESTS = 64
 """Requests that a replica takes beyond what its engine holds: lists of models, probes, and those we answer 429."""
 
+UPSCALE_S, DOWNSCALE_S = 30.0, 600.0
+"""Seconds of load before a replica is added, and of idleness before one leaves: loading a model takes long, and what is
+cached in a replica is worth something."""
+
 CONSTRUCTOR_TRIES = 2
 """A model that did not load twice will not load the third time; Serve's own 20 tries would take minutes to say so."""
 
@@ -25,7 +29,7 @@ class ReplicaSettings(BaseModel):
     source: str
     """The model as in novelray/models/source.py: `artifact:ID` in the storage, or `folder:PATH` on every node.
 
-    The base of an adapter is found by itself, and the adapter merged into it."""
+    The base of an adapter is found by itself, and the adapter merged into it unless `serve.adapters` names others."""
 
     storage: StorageSection = StorageSection()
     """Where artifacts lie. Each node keeps a verified copy of what is remote."""
@@ -48,10 +52,11 @@ class ReplicaSettings(BaseModel):
     surge: bool = False
     """A new version starts beside the old one, which needs room for both; else the old one stops first."""
 
-    def endpoint(self) -> Settings:
-        """What the HTTP application is told."""
+    def endpoint(self, base: ServedModel | None = None) -> Settings:
+        """What the HTTP application is told. `base`: of the model, where that is an adapter beside its base."""
+        adapter = {} if base is None else {"adapter": self.version, "parent": base.id}
         return Settings(
-            models=(ServedModel.of(self.version, self.aliases),),
+            models=(ServedModel.of(self.version, self.aliases, **adapter), *([] if base is None else [base])),
             max_tokens_default=self.serve.max_tokens_default,
             max_body_bytes=self.serve.max_body_bytes,
             queue_timeout_s=self.serve.queue_timeout_s,
@@ -66,7 +71,7 @@ def deployment_options(settings: ReplicaSettings) -> dict[str, Any]:
     """Options of the Serve deployment. Serve's defaults are for short requests; texts run for minutes."""
     held = settings.serve.max_batch + settings.serve.max_queue
     return {
-        "num_replicas": settings.serve.replicas,
+        **_scale(settings.serve),
         # Above what the engine holds, so that the engine's own bounded queue answers 429 and nothing waits unseen.
         "max_ongoing_requests": held + SPARE_REQUESTS,
         # What does not even fit there is turned away by the proxy in the same way.
@@ -80,6 +85,21 @@ def deployment_options(settings: ReplicaSettings) -> dict[str, Any]:
         "max_surge_percent": 100 if settings.surge else 0,
         "ray_actor_options": {**_actor(settings), "runtime_env": {"env_vars": _environment()}},
         "logging_config": {"enable_access_log": False},
+    }
+
+
+def _scale(section: ServeSection) -> dict[str, Any]:
+    """How many replicas: a number, or Serve's autoscaling between two."""
+    if section.max_replicas is None or section.max_replicas == section.replicas:
+        return {"num_replicas": section.replicas}
+    return {
+        "autoscaling_config": {
+            "min_replicas": section.replicas,
+            "max_replicas": section.max_replicas,
+            "target_ongoing_requests": section.max_batch,  # more than this and requests wait inside
+            "upscale_delay_s": UPSCALE_S,
+            "downscale_delay_s": DOWNSCALE_S,
+        }
     }
 
 

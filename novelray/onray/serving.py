@@ -10,6 +10,8 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -17,41 +19,68 @@ from rich.text import Text
 from novelray.endpoint.client import own_key, stream_completion
 from novelray.endpoint.keys import ensure_key
 from novelray.home import user_folder
-from novelray.onray.deploy import Deployed, ReplicaSettings, deploy, undeploy
+from novelray.onray.deploy import Deployed, ReplicaSettings, undeploy
+from novelray.onray.versions import replace
 from novelray.recipe import Recipe
+from novelray.recipe.serve import ServeSection
+from novelray.recipe.storage import StorageSection
 from novelray.registry import Version
-from novelray.storage import Artifacts
+from novelray.storage import Artifacts, Store
 
 Say = Callable[[str], None]
 
 
 def bring_up(recipe: Recipe, artifacts: Artifacts, version: Version, say: Say) -> Deployed:
     """Serve a version with the recipe's serve section; the first time a key is made and shown once."""
-    if recipe.serve.require_key:
-        secret = ensure_key(url=recipe.serve.keys)
+    return replace(settings_of(version, About.by(recipe, artifacts), say), say)
+
+
+@dataclass(frozen=True)
+class About:
+    """How versions are to be served: as a recipe says, or by default."""
+
+    section: ServeSection
+    storage: StorageSection  # with an absolute root: it has to mean the same on every node
+    alias: str = "latest"
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    trust_remote_code: bool = False
+
+    @classmethod
+    def by(cls, recipe: Recipe, artifacts: Artifacts) -> About:
+        """As this recipe says."""
+        storage = recipe.storage.model_copy(update={"root": artifacts.store.uri})
+        trusted = recipe.model.trust_remote_code
+        return cls(recipe.serve, storage, recipe.registry.alias, recipe.scaling.device, trusted)
+
+
+def settings_of(version: Version, about: About, say: Say) -> ReplicaSettings:
+    """What replicas of a registered version are told; the first time a key is made and shown once."""
+    section = about.section
+    if section.require_key:
+        secret = ensure_key(url=section.keys)
         if secret is not None:
             say(
                 f"serve: your API key, shown once: {secret} (kept in {user_folder() / 'api-key'}, readable by you only)"
             )
-    _say_what_is_watched(recipe, artifacts, version, say)
-    settings = ReplicaSettings(
+    _say_what_is_watched(about, version, say)
+    return ReplicaSettings(
         source=f"artifact:{version.artifact}",
-        storage=recipe.storage.model_copy(update={"root": artifacts.store.uri}),
+        storage=about.storage,
         version=version.id,
-        aliases=(recipe.registry.alias,),
-        device=recipe.scaling.device,
-        trust_remote_code=recipe.model.trust_remote_code,
-        serve=recipe.serve,
+        aliases=(about.alias,),
+        device=about.device,
+        trust_remote_code=about.trust_remote_code,
+        serve=section,
     )
-    return deploy(settings, say)
 
 
-def _say_what_is_watched(recipe: Recipe, artifacts: Artifacts, version: Version, say: Say) -> None:
+def _say_what_is_watched(about: About, version: Version, say: Say) -> None:
     from novelray.generate.guard.index import indexed
     from novelray.onray.pipeline import known_shards
 
-    if recipe.serve.guard.copying.action == "none":
+    if about.section.guard.copying.action == "none":
         return
+    artifacts = Artifacts(Store(about.storage.root, about.storage.endpoint))
     having, lacking = indexed(artifacts, known_shards(artifacts, f"artifact:{version.artifact}"))
     if not having:
         say("serve: warning: the training books of this model are not indexed, so copies of them are not watched; "

@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from novelray.recipe.base import PositiveInt, Section
 from novelray.recipe.guard import GuardSection
+
+
+class CanarySection(Section):
+    """When a canary (`novelray deploy NAME@ALIAS --canary 0.1`) is taken back by itself: it is measured against the
+    version that the other clients get at the same time."""
+
+    counts = False
+
+    automatic: bool = True
+    """Take it back without being asked; else only `novelray deploy --rollback` does."""
+
+    requests: PositiveInt = 50
+    """Requests to the canary (and streams of either version) from which a judgement is made."""
+
+    error_rise: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """By how much its share of failed requests (5xx, or an error in the stream) may be above the other's."""
+
+    first_token_rise: Annotated[float, Field(ge=0)] = 0.5
+    """By how much its time to the first token (95th percentile) may be longer, as a share (0.5: half as long again)."""
+
+    first_token_slack_s: Annotated[float, Field(ge=0)] = 0.2
+    """Seconds that are no difference, whatever their share."""
 
 
 class ServeSection(Section):
@@ -27,6 +49,11 @@ class ServeSection(Section):
     replicas: PositiveInt = 1
     """Copies of the model, each with its own batch and queue."""
 
+    max_replicas: PositiveInt | None = None
+    """Most copies under load; `replicas` is then the fewest. A copy is added when each has more than `max_batch`
+    requests for half a minute, and leaves, once its texts are finished, after ten minutes with less. Default: always
+    `replicas`."""
+
     max_batch: PositiveInt = 8
     """Requests decoded together by one replica."""
 
@@ -36,6 +63,15 @@ class ServeSection(Section):
     prefix_cache_mb: Annotated[int, Field(ge=0)] = 512
     """Memory of each replica's device, in MiB, for prompts that may come again: a retry, a second choice, the same
     story a page later. 0: none. One token of a 7B model in bf16 takes 0.5 MiB (Llama 2) or 0.055 (Qwen2)."""
+
+    adapters: tuple[str, ...] = ()
+    """Adapters (LoRA) in the registry that requests may name as a model or weigh as a style: `name` for every version
+    of it, `name@alias`, or `name@digest`. Those trained on the base that is served can be used; they are loaded when
+    first asked for. An adapter that is itself the served model is then kept beside its base, not merged into it."""
+
+    max_adapters: PositiveInt = 8
+    """Adapters that a replica holds at once; the longest unused makes room, never one that a text needs. One of rank 16
+    on all layers of a 7B model takes 80 MB in bf16."""
 
     max_tokens_default: PositiveInt = 256
     """New tokens when a request does not say how many."""
@@ -66,3 +102,11 @@ class ServeSection(Section):
 
     guard: GuardSection = GuardSection()
     """What may not be shown: copies of the training books, blocked terms, what a classifier says no to."""
+    canary: CanarySection = CanarySection()
+    """When a canary is taken back."""
+
+    @model_validator(mode="after")
+    def _fewest_and_most(self) -> ServeSection:
+        if self.max_replicas is not None and self.max_replicas < self.replicas:
+            raise ValueError(f"max_replicas is {self.max_replicas}, below replicas, {self.replicas}")
+        return self

@@ -82,6 +82,10 @@ class Registry:
             return self._by_digest(name, aliases[which])
         return self._by_digest(name, which)
 
+    def known_as(self, artifact_id: str) -> Version | None:
+        """A version that this artifact is registered as, if it is."""
+        return next((version for version in self.list() if version.artifact == artifact_id), None)
+
     def names(self) -> builtins.list[str]:
         """Names of the models, sorted."""
         return [name for name in self.store.folders(ROOT) if self.store.files(f"{ROOT}/{name}/versions")]

@@ -42,14 +42,14 @@ def client(folder, tmp_path_factory):
     from serve.engine import load_engine
 
     section = {"max_batch": 2, "max_queue": 2}
-    engine = load_engine(
+    loaded = load_engine(
         ReplicaSettings(source=f"folder:{folder}", version=MODEL, device="cpu", threads=1, serve=section)
     )
     keys = KeyStore(default_url(tmp_path_factory.mktemp("home")))
     secret, _ = keys.create("test")
     headers = {"Authorization": f"Bearer {secret}"}
     with (
-        running(create_app(engine, Settings(models=(ServedModel.of(MODEL),)), keys)) as url,
+        running(create_app(loaded.engine, Settings(models=(ServedModel.of(MODEL),)), keys)) as url,
         httpx.Client(base_url=url, headers=headers, timeout=60) as found,
     ):
         yield found

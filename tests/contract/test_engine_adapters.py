@@ -81,15 +81,15 @@ def test_a_style_changes_while_the_text_streams_on(tmp_path):
             tokens = []
             async for chunk in engine.generate(request("live", temperature=0, max_tokens=120)):
                 if not tokens:
-                    engine.restyle("live", {adapter: 1.0})
+                    assert await engine.restyle("live", {adapter: 1.0})
                 tokens += chunk.token_ids
             same = next(i for i, (a, b) in enumerate(zip(tokens, plain, strict=True)) if a != b)
             assert 1 <= same < 100, "what was said before stays, what follows is in the new style"
             with pytest.raises(ModelError, match="not loaded"):
-                engine.restyle("live", {"nobody@9": 1.0})
+                await engine.restyle("live", {"nobody@9": 1.0})
             with pytest.raises(RequestError, match="weight"):
-                engine.restyle("live", {adapter: float("nan")})
-            engine.restyle("gone", {adapter: 1.0})
+                await engine.restyle("live", {adapter: float("nan")})
+            assert not await engine.restyle("gone", {adapter: 1.0})
 
     asyncio.run(main())
 

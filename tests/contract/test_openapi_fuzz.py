@@ -18,7 +18,10 @@ EXAMPLES = int(os.environ.get("NOVELRAY_FUZZ_EXAMPLES", "15"))
 
 HANDLED = {200, 400, 404, 405, 413, 422, 429}
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
-PATHS = ["/v1/completions", "/v1/chat/completions", "/v1/tokenize", "/v1/classify", "/classify"]
+PATHS = [
+    "/v1/completions", "/v1/chat/completions", "/v1/tokenize", "/v1/classify", "/classify",
+    "/v1/completions/{job_id}/style", "/v1/chat/completions/{job_id}/style",
+]  # fmt: skip
 WITHOUT_INPUT = {"/health", "/ready", "/v1/models"}
 
 

@@ -476,3 +476,17 @@ def test_a_commit_whose_files_the_winner_removes_meanwhile_adopts_the_winner(tmp
     late = Artifacts(Overtaken(str(tmp_path))).begin(PLAN)
     late.write("a", b"late")
     assert late.commit().read("chapters/0.parquet") == b"the winner"
+
+
+def test_an_adapter_is_found_by_name_and_fetched_for_serving(artifacts, tmp_path):
+    from support.adapters import register
+
+    from novelray.endpoint.styles import RegisteredAdapters
+
+    made_here = tmp_path / "made"
+    made_here.mkdir()
+    (made_here / "adapter_config.json").write_text("{}")
+    version = register(artifacts, "wuxia", made_here, {"base": "model-1"}, "live")
+    found = RegisteredAdapters(artifacts, ("wuxia",), "my-novel@1", "model-1")
+    assert [m.id for m in found.look().models] == [version.id]
+    assert (Path(found.folder(version.id)) / "adapter_config.json").read_text() == "{}"

@@ -33,6 +33,7 @@ class ScriptedEngine:
         self.max_batch, self.max_queue, self.context, self.cached = max_batch, max_queue, context, cached
         self.running: set[str] = set()
         self.requests = []
+        self.styles = {}
         self.started = self.closed = 0
 
     async def generate(self, request):
@@ -64,6 +65,10 @@ class ScriptedEngine:
             alternatives = ((ord(char), char, -0.5), (0, "x", float("-inf")))[: sampling.logprobs or 0]
             logprobs = (TokenLogprob(ord(char), char, -0.5, alternatives),) if sampling.logprobs is not None else ()
             yield Chunk(char, (ord(char),), Usage(len(request.prompt_ids), i + 1, self.cached), logprobs, reason)
+
+    async def restyle(self, request_id, style):
+        self.styles[request_id] = style
+        return request_id in self.running
 
     def cancel(self, request_id):
         self.running.discard(request_id)

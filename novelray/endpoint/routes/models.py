@@ -28,5 +28,6 @@ async def model(name: str, service: Here) -> dict[str, Any]:
 def _card(model: ServedModel, service: Service) -> dict[str, Any]:
     card = {"id": model.id, "object": "model", "created": model.created, "owned_by": "novelray"}
     heads = {name: list(classes) for name, classes in service.engine.heads().items()}
+    card |= {} if model.parent is None else {"parent": model.parent}
     known = {"aliases": list(model.aliases), "max_model_len": service.engine.capacity().context}
     return {**card, **known, **({"tasks": heads} if heads else {})}

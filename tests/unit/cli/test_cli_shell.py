@@ -145,7 +145,7 @@ def test_every_verb_explains_itself(capsys):
 def test_each_stage_verb_calls_its_stage_with_the_overridden_recipe(monkeypatch, recipe):
     called = []
     monkeypatch.setattr("novelray.fleet.stages.run_stage", lambda name, recipe, **_: called.append((name, recipe.seed)))
-    stages = ["corpus", "plan", "train", "update", "tune", "evaluate", "serve", "deploy", "run"]
+    stages = ["corpus", "plan", "train", "update", "tune", "evaluate", "serve", "run"]
     for stage in stages:
         assert main([stage, recipe, "--set", "seed=7", "--set", "name=other"]) == 0
     assert called == [(stage, 7) for stage in stages]

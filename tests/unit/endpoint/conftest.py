@@ -15,9 +15,10 @@ MODEL = "wuxia@0123456789ab"
 
 
 @contextmanager
-def client_of(engine, keys=None, metrics=None, models=(MODEL,), **settings):
+def client_of(engine, keys=None, metrics=None, models=(MODEL,), catalogue=None, elsewhere=None, **settings):
     """An HTTP client of a server around `engine`."""
-    app = create_app(engine, Settings(models=tuple(map(ServedModel.of, models)), **settings), keys, metrics)
+    given = Settings(models=tuple(map(ServedModel.of, models)), **settings)
+    app = create_app(engine, given, keys, metrics, catalogue, elsewhere)
     with running(app) as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client
 

@@ -6,7 +6,7 @@ import pytest
 
 from novelray.generate.guard.copying import CopyRun, Limits
 from novelray.onray.replica import ReplicaSettings
-from novelray.onray.serving import _say_what_is_watched
+from novelray.onray.serving import About, _say_what_is_watched
 from novelray.recipe import Recipe
 from novelray.recipe.storage import StorageSection
 from novelray.shards.grams import grams_bytes
@@ -62,7 +62,7 @@ def test_books_that_are_not_watched_are_named_when_serving_begins(artifacts, ser
             "name": "t", "model": {"base": "scratch:nano"}, "train": {"method": "full"},
             "serve": {"guard": {"copying": {"action": action}}},
         })  # fmt: skip
-        _say_what_is_watched(recipe, artifacts, SimpleNamespace(artifact=artifact.id), said.append)
+        _say_what_is_watched(About.by(recipe, artifacts), SimpleNamespace(artifact=artifact.id), said.append)
         return "".join(said)
 
     assert said_of(served[1]) == ""

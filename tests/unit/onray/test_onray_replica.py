@@ -9,6 +9,7 @@ import pytest
 from novelray.errors import CapacityError
 from novelray.onray.deploy import port_problem, room_for
 from novelray.onray.replica import ReplicaSettings, deployment_options
+from novelray.onray.versions import as_canary
 from novelray.recipe.serve import ServeSection
 
 
@@ -55,3 +56,31 @@ def test_serve_gets_options_for_long_texts():
     assert options["graceful_shutdown_timeout_s"] == 77
     assert options["backpressure_config"]["status_code"] == 429
     assert options["ray_actor_options"]["num_gpus"] == 0
+
+
+def test_between_two_numbers_of_replicas_serve_scales_by_what_a_batch_holds():
+    def options(**section):
+        serve = ServeSection(max_batch=6, **section)
+        return deployment_options(ReplicaSettings(source="folder:/m", version="a@1", device="cpu", serve=serve))
+
+    assert options(replicas=2)["num_replicas"] == 2
+    assert "autoscaling_config" not in options(replicas=2, max_replicas=2)
+    scaled = options(replicas=1, max_replicas=4)
+    assert "num_replicas" not in scaled
+    found = scaled["autoscaling_config"]
+    assert (found["min_replicas"], found["max_replicas"], found["target_ongoing_requests"]) == (1, 4, 6)
+    assert found["downscale_delay_s"] >= 300, "loading a model again costs more than keeping it for a while"
+    with pytest.raises(ValueError, match="below replicas"):
+        ServeSection(replicas=3, max_replicas=2)
+
+
+def test_a_canary_has_the_names_of_the_stable_version_and_its_share_of_the_replicas():
+    stable = ReplicaSettings(
+        source="folder:/m", version="a@1", aliases=("live",), serve=ServeSection(replicas=8, port=9000)
+    )
+    new = stable.model_copy(update={"version": "a@2", "aliases": ("next",), "serve": ServeSection(max_replicas=3)})
+    canary = as_canary(new, stable, 0.1)
+    assert canary.aliases == ("live", "next")
+    assert (canary.serve.replicas, canary.serve.max_replicas, canary.serve.port) == (1, 3, 9000)
+    assert as_canary(new, stable, 0.5).serve.replicas == 4
+    assert as_canary(new, stable, 0.5).serve.max_replicas == 4
