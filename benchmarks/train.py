@@ -209,8 +209,9 @@ def first_step(folder: Path, number: int) -> float:
         [novelray, "train", "recipe.yaml", "--set", "train.max_steps=2", "--set", f"seed={100 + number}"],
         check=True, capture_output=True, cwd=home,
     )  # fmt: skip
-    events = [json.loads(line) for file in home.rglob("*.jsonl") for line in file.read_text("utf-8").splitlines()]
-    return min(e["time"] for e in events if e.get("kind") == "step" and e["time"] > began) - began
+    journals = home.rglob("journal/*.jsonl")
+    events = [json.loads(line) for file in journals for line in file.read_text("utf-8").splitlines()]
+    return min(e["time"] for e in events if e["kind"] == "train" and e["time"] > began) - began
 
 
 def report(speeds: dict[str, list[float]], firsts: dict[str, list[float]], options: argparse.Namespace) -> None:
