@@ -138,14 +138,14 @@ def quiet() -> None:
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
 
 
-def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str, float]) -> str:
+def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str, float], gpus: int = 1) -> str:
     """The device that all replicas get, `cpu` or `gpu`. Pure. Raises CapacityError when they do not fit.
 
-    `total`: what the cluster has; `free`: what of it the endpoint may use.
+    `total`: what the cluster has; `free`: what of it the endpoint may use. `gpus`: of each replica on GPUs.
     """
     if device == "auto":
-        device = "gpu" if total.get("GPU", 0) >= replicas else "cpu"
-    for name, each in resources(device == "gpu").items():
+        device = "gpu" if total.get("GPU", 0) >= replicas * gpus else "cpu"
+    for name, each in resources(device == "gpu", gpus).items():
         have = int(free.get(name, 0) // each)
         if have < replicas:
             raise CapacityError(
@@ -159,7 +159,8 @@ def _placed(settings: ReplicaSettings) -> ReplicaSettings:
     """The settings with the device decided, and with room made certain: Serve itself would wait for ever."""
     wanted = settings.serve.replicas
     unused, device = _room(settings)
-    surge = all(unused.get(name, 0) >= each * wanted for name, each in resources(device == "gpu").items())
+    each = resources(device == "gpu", settings.serve.tensor_parallel)
+    surge = all(unused.get(name, 0) >= amount * wanted for name, amount in each.items())
     keys = settings.serve.keys or default_url()  # the replica's own home may be another one
     section = settings.serve.model_copy(update={"keys": keys})
     return settings.model_copy(update={"device": device, "surge": surge, "serve": section})
@@ -167,27 +168,29 @@ def _placed(settings: ReplicaSettings) -> ReplicaSettings:
 
 def _room(settings: ReplicaSettings) -> tuple[dict[str, float], str]:
     """What is unused, and the device. What a finished stage held is seen as free only a moment later: wait for it."""
-    end = time.monotonic() + SETTLE_S
+    end, section = time.monotonic() + SETTLE_S, settings.serve
+    device = "gpu" if section.engine == "vllm" else settings.device
     while True:
-        unused, own = ray.available_resources(), _own_resources()
+        unused, own = ray.available_resources(), _own_resources(section.tensor_parallel)
         free = {name: unused.get(name, 0.0) + own.get(name, 0.0) for name in {*unused, *own}}
         try:
-            return unused, room_for(settings.serve.replicas, settings.device, ray.cluster_resources(), free)
+            total = ray.cluster_resources()
+            return unused, room_for(section.replicas, device, total, free, section.tensor_parallel)
         except CapacityError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
 
 
-def _own_resources() -> dict[str, float]:
-    """What replicas of an endpoint that is about to be replaced hold."""
+def _own_resources(gpus: int) -> dict[str, float]:
+    """What replicas of an endpoint that is about to be replaced hold, if they are as large as the new ones."""
     if _address_of_serve() is None or NAME not in serve.status().applications:
         return {}
     held: dict[str, float] = {}
     for deployment in serve.status().applications[NAME].deployments.values():
         count = sum(deployment.replica_states.values())
         held["CPU"] = held.get("CPU", 0.0) + count
-        held["GPU"] = held.get("GPU", 0.0) + count
+        held["GPU"] = held.get("GPU", 0.0) + count * gpus
     total = ray.cluster_resources()
     return {name: amount for name, amount in held.items() if total.get(name, 0)}
 
