@@ -41,6 +41,8 @@ def _vllm(settings: ReplicaSettings) -> Engine:
     from novelray.models.heads import heads_of
     from novelray.shards.tokenizer import load_tokenizer
 
+    if settings.device == "cpu":
+        raise ModelError("vLLM computes on GPUs only.", "Set serve.engine to embedded, or device to gpu.")
     section, artifacts = settings.serve, _artifacts(settings)
     options = Options(
         section.max_batch, section.max_queue, section.context, section.tensor_parallel, section.gpu_memory_share,

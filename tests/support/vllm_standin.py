@@ -58,8 +58,9 @@ class StandInLLM:
             token = draw(raw.clone(), tokens)
             tokens.append(token)
             rest = [token]
-            yield self._output(raw.log_softmax(-1)[0], token, params, token in params.stop_token_ids)
-            if token in params.stop_token_ids:
+            ends = token in params.stop_token_ids or len(tokens) == params.max_tokens
+            yield self._output(raw.log_softmax(-1)[0], token, params, ends)
+            if ends:
                 return
 
     def _drawer(self, prompt, params):
@@ -86,13 +87,13 @@ class StandInLLM:
 
         return theirs
 
-    def _output(self, logprobs, token, params, stops):
+    def _output(self, logprobs, token, params, ends):
         found = None
         if params.logprobs is not None:
             ids = {token, *logprobs.topk(params.logprobs).indices.tolist()}
             found = [{i: SimpleNamespace(logprob=logprobs[i].item(), rank=None) for i in ids}]
-        made = SimpleNamespace(token_ids=[token], logprobs=found, finish_reason="stop" if stops else None)
-        return SimpleNamespace(outputs=[made], num_cached_tokens=3, finished=stops)
+        made = SimpleNamespace(token_ids=[token], logprobs=found)
+        return SimpleNamespace(outputs=[made], num_cached_tokens=3, finished=ends)
 
     async def add_lora(self, lora):
         from peft import PeftModel

@@ -210,9 +210,10 @@ class VllmEngine:
             async with aclosing(self._ask(generation, lora)) as outputs:
                 async for output in outputs:
                     self._take(generation, output)
-                    if generation.finished:
+                    if generation.finished and not output.finished:
                         return
-            generation.fail(EngineError("vLLM ended the request without an end of its text.", "Try again."))
+            if not generation.finished:
+                generation.fail(EngineError("vLLM ended the request without an end of its text.", "Try again."))
         except Exception as error:
             if not isinstance(error, NovelRayError):
                 log.exception("vLLM failed on a request")

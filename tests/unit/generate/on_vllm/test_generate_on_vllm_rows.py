@@ -95,7 +95,7 @@ def test_rows_that_come_go_move_and_change_places_keep_their_own_state():
     added = [batch.add(name, name, plan) for name, plan in plans.items()]
     batch.rows.update([], [*added, batch.add(9, 5)], [])
     for _ in range(4):
-        found, before, after = batch.step()
+        _, before, after = batch.step()
         assert torch.equal(after[5], before[5]), "a row that vLLM draws for is left alone"
     # 1 leaves, 5 takes its row; 0 and 4 change places; the plain 9 moves to the row of 2, which left too.
     for name in (1, 2):
@@ -115,11 +115,10 @@ def test_a_step_that_gave_no_token_is_drawn_again_alike():
     """A prompt read in pieces goes through the samplers with each piece, and what they draw is thrown away."""
     batch = Batch()
     batch.rows.update([], [batch.add(1, 0, PLANS[1])], [])
-    for step in range(12):
+    for _ in range(12):
         first, *_ = batch.step(waits=True)
         again, *_ = batch.step()
         assert first == again
-        assert step < 12
     assert batch.outputs[1] == alone(1, PLANS[1], 12)
 
 
