@@ -215,9 +215,10 @@ class VllmEngine:
             if not generation.finished:
                 generation.fail(EngineError("vLLM ended the request without an end of its text.", "Try again."))
         except Exception as error:
-            if not isinstance(error, NovelRayError):
+            told = _explained(error)
+            if isinstance(told, EngineError):
                 log.exception("vLLM failed on a request")
-            generation.fail(_explained(error))
+            generation.fail(told)
         finally:
             self._free(generation)
 
