@@ -47,9 +47,9 @@ class Adapters:
         """Read a PEFT folder. Loading an id again changes nothing. Raises ModelError when it does not fit the base."""
         if adapter_id in self._scales:
             return
-        config = _read_config(Path(folder))
-        self._check_base(Path(folder), adapter_id)
-        tensors = _read_weights(Path(folder))
+        config = read_config(Path(folder))
+        check_base(Path(folder), adapter_id, changes_in(self._model.config), self._base_digest)
+        tensors = read_weights(Path(folder))
         lengths = _lengths(tensors) if config.get("use_dora") else {}
         pairs = self._pairs(tensors, adapter_id)
         fitting = {
@@ -89,24 +89,6 @@ class Adapters:
         """A short name of a style that no other has, nor this one once an adapter was loaded again."""
         parts = sorted((self._loads[adapter], weight) for adapter, weight in style.items())
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
-
-    def _check_base(self, folder: Path, adapter_id: str) -> None:
-        file = folder / "base.json"
-        if not file.is_file():
-            return  # shapes are still checked
-        record = json.loads(file.read_text("utf-8"))
-        here = changes_in(self._model.config)
-        if record.get("changes", here) != here:
-            raise ModelError(
-                f"The adapter {adapter_id} was trained with other attention or positions than this base has.",
-                f"Load it on a base with {record['changes']}, or merge it into its own.",
-            )
-        digest = record.get("digest")
-        if self._base_digest is not None and digest != self._base_digest:
-            raise ModelError(
-                f"The adapter {adapter_id} was trained on the base {digest}; this one is {self._base_digest}.",
-                "Load it on its own base: an adapter gives nonsense on other weights.",
-            )
 
     def _pairs(self, tensors: dict[str, torch.Tensor], adapter_id: str) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
         """A and B by the name of the layer they belong to, checked against the base before anything is changed."""
@@ -218,7 +200,27 @@ def _linear_of(model: Any, name: str) -> Any:
     return module if isinstance(module, torch.nn.Linear | AdaptedLinear) else None
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def check_base(folder: Path, adapter_id: str, here: dict[str, Any], base_digest: str | None) -> None:
+    """Raise ModelError for an adapter that says it belongs to another base. `here`: what was changed in this base."""
+    file = folder / "base.json"
+    if not file.is_file():
+        return  # shapes are still checked
+    record = json.loads(file.read_text("utf-8"))
+    if record.get("changes", here) != here:
+        raise ModelError(
+            f"The adapter {adapter_id} was trained with other attention or positions than this base has.",
+            f"Load it on a base with {record['changes']}, or merge it into its own.",
+        )
+    digest = record.get("digest")
+    if base_digest is not None and digest != base_digest:
+        raise ModelError(
+            f"The adapter {adapter_id} was trained on the base {digest}; this one is {base_digest}.",
+            "Load it on its own base: an adapter gives nonsense on other weights.",
+        )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """adapter_config.json of a PEFT folder. Raises ModelError when it is no plain LoRA (or DoRA)."""
     try:
         config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -229,13 +231,14 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if config.get("peft_type") != "LORA" or odd:
         what = f"peft_type {config.get('peft_type')}" if config.get("peft_type") != "LORA" else ", ".join(odd)
         raise ModelError(
-            f"The adapter in {folder} uses {what}, which the embedded engine does not compute.",
+            f"The adapter in {folder} uses {what}, which the engines do not compute.",
             "Merge it into its base first, or train it as plain LoRA.",
         )
     return config
 
 
-def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a PEFT folder. Raises ModelError when they cannot be read."""
     from safetensors.torch import load_file
 
     try:

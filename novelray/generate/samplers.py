@@ -116,6 +116,16 @@ class Samplers:
         """The next token of each row of `logits` [rows, vocabulary], which is overwritten; advances the states."""
         logits = logits.float()
         raw = logits[self._logprobs].log_softmax(-1) if self._logprobs else None
+        tokens, top = self.draw(logits)
+        result: list[int] = torch.where(top.isfinite(), tokens, -1).tolist()
+        for state, token in zip(self.states, result, strict=True):
+            if token >= 0:
+                state.observe(token)
+        return Choice(result, {} if raw is None else self._report(raw, result))
+
+    def draw(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next token of each row of `logits` [rows, vocabulary] in float32, which is overwritten, and its largest
+        logit after the penalties. Of the states only the random numbers advance."""
         self._penalise(logits)
         top, tokens = logits.max(-1)
         if self._drawn:
@@ -128,11 +138,7 @@ class Samplers:
                 chances = self._column([s.random.random() if s.kept is not None else 1.0 for s in drawing])
             drawn = self._draw(chosen, top if everyone else top[self._drawn], numbers, chances)
             tokens = drawn if everyone else tokens.index_copy(0, self._index(self._drawn), drawn)
-        result: list[int] = torch.where(top.isfinite(), tokens, -1).tolist()
-        for state, token in zip(self.states, result, strict=True):
-            if token >= 0:
-                state.observe(token)
-        return Choice(result, {} if raw is None else self._report(raw, result))
+        return tokens, top
 
     def _penalise(self, logits: torch.Tensor) -> None:
         if self._repeat:

@@ -157,14 +157,14 @@ def quiet() -> None:
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
 
 
-def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str, float]) -> str:
+def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str, float], gpus: int = 1) -> str:
     """The device that all replicas get, `cpu` or `gpu`. Pure. Raises CapacityError when they do not fit.
 
-    `total`: what the cluster has; `free`: what of it the endpoint may use.
+    `total`: what the cluster has; `free`: what of it the endpoint may use. `gpus`: of each replica on GPUs.
     """
     if device == "auto":
-        device = "gpu" if total.get("GPU", 0) >= replicas else "cpu"
-    for name, each in resources(device == "gpu").items():
+        device = "gpu" if total.get("GPU", 0) >= replicas * gpus else "cpu"
+    for name, each in resources(device == "gpu", gpus).items():
         have = int(free.get(name, 0) // each)
         if have < replicas:
             raise CapacityError(
@@ -177,7 +177,7 @@ def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str
 def _placed(settings: ReplicaSettings, application: str) -> ReplicaSettings:
     """The settings with the device decided, and with room made certain: Serve itself would wait for ever."""
     device = _device(settings, application)
-    surge = _room_beside(settings.serve.replicas, device)
+    surge = _room_beside(settings.serve, device)
     keys = settings.serve.keys or default_url()  # the replica's own home may be another one
     section = settings.serve.model_copy(update={"keys": keys})
     return settings.model_copy(update={"device": device, "surge": surge, "serve": section})
@@ -185,24 +185,25 @@ def _placed(settings: ReplicaSettings, application: str) -> ReplicaSettings:
 
 def _device(settings: ReplicaSettings, application: str) -> str:
     """The device. What a finished stage held is seen as free only a moment later: wait for it."""
-    end = time.monotonic() + SETTLE_S
+    end, section = time.monotonic() + SETTLE_S, settings.serve
+    device = "gpu" if section.engine == "vllm" else settings.device
     while True:
-        unused, own = ray.available_resources(), _own_resources(application)
+        unused, own = ray.available_resources(), _own_resources(application, section.tensor_parallel)
         free = {name: unused.get(name, 0.0) + own.get(name, 0.0) for name in {*unused, *own}}
         try:
-            return room_for(settings.serve.replicas, settings.device, ray.cluster_resources(), free)
+            return room_for(section.replicas, device, ray.cluster_resources(), free, section.tensor_parallel)
         except CapacityError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
 
 
-def _room_beside(replicas: int, device: str) -> bool:
+def _room_beside(section: ServeSection, device: str) -> bool:
     """Whether new replicas fit beside the old ones. What is stopping now is waited for, but not for long."""
-    end = time.monotonic() + SETTLE_S
+    end, each = time.monotonic() + SETTLE_S, resources(device == "gpu", section.tensor_parallel)
     while True:
         unused = ray.available_resources()
-        if all(unused.get(name, 0) >= each * replicas for name, each in resources(device == "gpu").items()):
+        if all(unused.get(name, 0) >= amount * section.replicas for name, amount in each.items()):
             return True
         if time.monotonic() > end or not _stopping():
             return False
@@ -217,15 +218,15 @@ def _stopping() -> bool:
     return any("STOPPING" in deployment.replica_states for deployment in deployments)
 
 
-def _own_resources(application: str) -> dict[str, float]:
-    """What replicas of an application that is about to be replaced hold."""
+def _own_resources(application: str, gpus: int) -> dict[str, float]:
+    """What replicas of an application that is about to be replaced hold, if they are as large as the new ones."""
     if not running(application):
         return {}
     held: dict[str, float] = {}
     for deployment in serve.status().applications[application].deployments.values():
         count = sum(deployment.replica_states.values())
         held["CPU"] = held.get("CPU", 0.0) + count
-        held["GPU"] = held.get("GPU", 0.0) + count
+        held["GPU"] = held.get("GPU", 0.0) + count * gpus
     total = ray.cluster_resources()
     return {name: amount for name, amount in held.items() if total.get(name, 0)}
 

@@ -85,6 +85,7 @@ def deployment_options(settings: ReplicaSettings) -> dict[str, Any]:
         "max_surge_percent": 100 if settings.surge else 0,
         "ray_actor_options": {**_actor(settings), "runtime_env": {"env_vars": _environment()}},
         "logging_config": {"enable_access_log": False},
+        **_group(settings),
     }
 
 
@@ -103,15 +104,29 @@ def _scale(section: ServeSection) -> dict[str, Any]:
     }
 
 
-def resources(gpu: bool) -> dict[str, float]:
+def resources(gpu: bool, gpus: int = 1) -> dict[str, float]:
     """What one replica reserves. The CPU share is small on purpose: other stages must still find room."""
-    return {"CPU": 1.0, "GPU": 1.0} if gpu else {"CPU": 1.0}
+    return {"CPU": 1.0, "GPU": float(gpus)} if gpu else {"CPU": 1.0}
 
 
 def _actor(settings: ReplicaSettings) -> dict[str, float]:
     assert settings.device != "auto", "decided by deploy(), which sees the cluster"
+    if settings.serve.tensor_parallel > 1:
+        return {"num_cpus": 1.0, "num_gpus": 0.0}  # the GPUs are for vLLM's workers
     found = resources(settings.device == "gpu")
     return {"num_cpus": found["CPU"], "num_gpus": found.get("GPU", 0.0)}
+
+
+def _group(settings: ReplicaSettings) -> dict[str, Any]:
+    """The placement group of a replica on several GPUs, in which vLLM finds a bundle for each of its workers.
+
+    All on one node: its model folder need not be on any other, and GPUs of several nodes are slow together.
+    """
+    gpus = settings.serve.tensor_parallel
+    if gpus == 1:
+        return {}
+    bundles = [{"CPU": 1.0, "GPU": 1.0}, *[{"GPU": 1.0}] * (gpus - 1)]
+    return {"placement_group_bundles": bundles, "placement_group_strategy": "STRICT_PACK"}
 
 
 def _environment() -> dict[str, str]:

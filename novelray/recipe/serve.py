@@ -43,8 +43,22 @@ class ServeSection(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     """Port to listen on."""
 
-    engine: Literal["embedded"] = "embedded"
-    """What computes: `embedded` is our batcher over a plain transformers forward, on CPU or GPU."""
+    engine: Literal["embedded", "vllm"] = "embedded"
+    """What computes: `embedded` is our batcher over a plain transformers forward, on CPU or GPU; `vllm` is vLLM, on
+    GPUs only, and needs the extra `novelray[vllm]`."""
+
+    context: PositiveInt | None = None
+    """Most tokens of a prompt and its answer together. Default: all that the model has positions for. A long context
+    takes memory: vLLM does not start where one text of this length does not fit."""
+
+    tensor_parallel: PositiveInt = 1
+    """GPUs that hold one copy of the model together, on one node; more than 1 with `engine: vllm` only."""
+
+    gpu_memory_share: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Part of each GPU's memory that vLLM takes, weights and cache together. Default: vLLM's."""
+
+    max_adapter_rank: Literal[8, 16, 32, 64, 128, 256, 320, 512] = 64
+    """Largest rank of a style in vLLM: of its adapter, or of several together. Each costs the memory of the largest."""
 
     replicas: PositiveInt = 1
     """Copies of the model, each with its own batch and queue."""
@@ -62,7 +76,8 @@ class ServeSection(Section):
 
     prefix_cache_mb: Annotated[int, Field(ge=0)] = 512
     """Memory of each replica's device, in MiB, for prompts that may come again: a retry, a second choice, the same
-    story a page later. 0: none. One token of a 7B model in bf16 takes 0.5 MiB (Llama 2) or 0.055 (Qwen2)."""
+    story a page later. 0: none; vLLM takes what is free of its share, unless this is 0.
+    One token of a 7B model in bf16 takes 0.5 MiB (Llama 2) or 0.055 (Qwen2)."""
 
     adapters: tuple[str, ...] = ()
     """Adapters (LoRA) in the registry that requests may name as a model or weigh as a style: `name` for every version
@@ -71,7 +86,7 @@ class ServeSection(Section):
 
     max_adapters: PositiveInt = 8
     """Adapters that a replica holds at once; the longest unused makes room, never one that a text needs. One of rank 16
-    on all layers of a 7B model takes 80 MB in bf16."""
+    on all layers of a 7B model takes 80 MB in bf16; vLLM sets memory aside for so many."""
 
     max_tokens_default: PositiveInt = 256
     """New tokens when a request does not say how many."""

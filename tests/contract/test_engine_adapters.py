@@ -44,6 +44,7 @@ def test_rows_with_different_adapters_and_none_share_a_batch(tmp_path):
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_a_style_is_the_weighted_sum_of_what_its_adapters_add(tmp_path):
     from peft import PeftModel
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+import pytest
 from support.engines import PROMPTS, answer, ids, request, running
 
 from novelray.generate.reading import count, first
@@ -28,6 +29,7 @@ def test_the_same_seed_gives_the_same_answer_among_thirty_one_with_every_sampler
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_a_stop_string_ends_the_answer_and_is_not_in_it():
     async def main():
         async with running() as engine:
@@ -41,6 +43,7 @@ def test_a_stop_string_ends_the_answer_and_is_not_in_it():
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_the_end_token_stops_and_is_no_text():
     async def main():
         async with running() as engine:
@@ -52,6 +55,7 @@ def test_the_end_token_stops_and_is_no_text():
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_a_stop_token_ends_the_answer_is_named_and_is_no_text():
     async def main():
         async with running() as engine:
@@ -66,6 +70,7 @@ def test_a_stop_token_ends_the_answer_is_named_and_is_no_text():
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_before_its_least_tokens_no_token_ends_an_answer_and_then_the_first_may():
     async def main():
         async with running() as engine:
@@ -80,6 +85,7 @@ def test_before_its_least_tokens_no_token_ends_an_answer_and_then_the_first_may(
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_before_its_least_characters_no_token_ends_an_answer():
     async def main():
         async with running() as engine:
@@ -128,6 +134,7 @@ def test_a_loop_ends_the_answer_with_whole_characters_only():
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_dry_keeps_an_answer_out_of_the_loop_that_would_end_it():
     async def main():
         async with running() as engine:
@@ -142,6 +149,7 @@ def test_dry_keeps_an_answer_out_of_the_loop_that_would_end_it():
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("every_engine")
 def test_the_context_bounds_an_answer_and_says_length():
     async def main():
         async with running(context=40) as engine:

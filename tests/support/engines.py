@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
+from pathlib import Path
 
 import torch
 from support.tiny_models import make_model, make_tokenizer
+from support.vllm_standin import standin_engine
 
 from novelray.generate.embedded import EmbeddedEngine
 from novelray.generate.protocol import Request, Sampling
@@ -34,13 +37,28 @@ def request(name="a", prompt="话说天下", adapter=None, **sampling):
     return Request(name, ids(prompt), Sampling(**{"ignore_eos": True, "max_tokens": 30} | sampling), style)
 
 
+KIND = "embedded"
+"""The engine that `running` starts; the fixture `every_engine` sets it."""
+
+
 @contextlib.asynccontextmanager
 async def running(model=None, **options):
-    engine = EmbeddedEngine(model or make_model(TOKENIZER), TOKENIZER, **options)
+    start = {"embedded": EmbeddedEngine, "stand-in": standin_engine, "vllm": vllm_engine}[KIND]
+    engine = start(model or make_model(TOKENIZER), TOKENIZER, **options)
     try:
         yield engine
     finally:
         await engine.close()
+
+
+def vllm_engine(model, tokenizer, max_batch=8, max_queue=32, context=None):
+    """The real vLLM, which wants a folder."""
+    from novelray.generate.on_vllm.start import Options, start
+
+    folder = Path(tempfile.mkdtemp())
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return start(folder, tokenizer, Options(max_batch, max_queue, context, memory_share=0.3))
 
 
 async def answer(engine, wanted):

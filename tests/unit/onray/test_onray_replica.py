@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+from ray import serve
 
 from novelray.errors import CapacityError
 from novelray.onray.deploy import port_problem, room_for
@@ -56,6 +57,30 @@ def test_serve_gets_options_for_long_texts():
     assert options["graceful_shutdown_timeout_s"] == 77
     assert options["backpressure_config"]["status_code"] == 429
     assert options["ray_actor_options"]["num_gpus"] == 0
+    assert "placement_group_bundles" not in options
+
+
+def test_a_replica_on_several_gpus_gets_them_on_one_node_for_vllms_workers():
+    section = ServeSection(engine="vllm", tensor_parallel=4)
+    options = deployment_options(ReplicaSettings(source="folder:/m", version="a@1", device="gpu", serve=section))
+    bundles = options["placement_group_bundles"]
+    assert [bundle["GPU"] for bundle in bundles] == [1.0] * 4, "vLLM takes no bundle with more than one"
+    assert options["placement_group_strategy"] == "STRICT_PACK"
+    actor = options["ray_actor_options"]
+    assert (actor["num_cpus"], actor["num_gpus"]) == (bundles[0]["CPU"], 0.0), "the replica itself computes nothing"
+    serve.deployment(_Nothing).options(**options)  # Ray Serve's own checks
+
+
+class _Nothing:
+    pass
+
+
+def test_replicas_on_several_gpus_need_room_for_all_of_them():
+    cluster = {"CPU": 8.0, "GPU": 6.0}
+    assert room_for(1, "auto", cluster, cluster, gpus=4) == "gpu"
+    assert room_for(2, "auto", cluster, cluster, gpus=4) == "cpu"
+    with pytest.raises(CapacityError, match="4 GPU each"):
+        room_for(2, "gpu", cluster, cluster, gpus=4)
 
 
 def test_between_two_numbers_of_replicas_serve_scales_by_what_a_batch_holds():

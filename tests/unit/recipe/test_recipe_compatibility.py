@@ -69,6 +69,23 @@ BREAKING = {
         {"model": {"base": "some/base"}, "shards": {"tokenizer": "train"}},
         ["'train'", "'some/base'"],
     ),
+    "vllm-needs-a-gpu": (
+        {"train": FULL, "serve": {"engine": "vllm"}, "scaling": {"device": "cpu"}},
+        ["'vllm'", "'cpu'"],
+    ),
+    "several-gpus-need-vllm": ({"train": FULL, "serve": {"tensor_parallel": 4}}, ["is 4", "'embedded'"]),
+    "vllm-not-on-sparse-attention": (
+        {"model": {"base": "some/base", "attention": {}}, "train": FULL, "serve": {"engine": "vllm"}},
+        ["'vllm'", "sparse"],
+    ),
+    "vllm-has-no-heads": (
+        {"train": {**FULL, "tasks": [{"name": "a", "label": "author"}]}, "serve": {"engine": "vllm"}},
+        ["'vllm'", "'main'"],
+    ),
+    "vllm-has-no-prefix": (
+        {"model": {"base": "some/base"}, "train": {"method": "prefix"}, "serve": {"engine": "vllm"}},
+        ["'vllm'", "'prefix'", "'main'"],
+    ),
     "stage-names-differ": ({"train": {**FULL, "stages": [{"name": "a"}, {"name": "a"}]}}, ["'a'"]),
     "task-names-differ": (
         {"train": {**FULL, "tasks": [{"name": "a", "label": "genre"}, {"name": "a", "label": "author"}]}},

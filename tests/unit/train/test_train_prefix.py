@@ -47,5 +47,5 @@ def test_no_stage_goes_on_from_it_and_no_engine_loads_it_beside_others(trained):
     with pytest.raises(ModelError, match="a frozen base with a prefix"):
         training.run_here(replace(after, stage=after.stage.model_copy(update={"method": "full"})))
     base = load_model(trained.source, trained.artifacts, torch.float32)
-    with pytest.raises(ModelError, match="PREFIX_TUNING, which the embedded engine does not compute"):
+    with pytest.raises(ModelError, match="PREFIX_TUNING, which the engines do not compute"):
         Adapters(base, exact=True).load("a", str(trained.artifacts.get(trained.plan.id).local()))
