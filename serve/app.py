@@ -27,13 +27,16 @@ class Endpoint:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         from novelray.endpoint.app import create_app
-        from novelray.endpoint.keys import KeyStore
+        from novelray.endpoint.chapters.table import ChapterTable
+        from novelray.endpoint.database import open_database
+        from novelray.endpoint.keys import KeyStore, default_url
         from novelray.onray.metrics import RayMetrics, log_access_to_stdout
 
         section = self.settings.serve
         keys = KeyStore(section.keys) if section.require_key else None
+        chapters = None if keys else ChapterTable(open_database(section.keys or default_url()))
         log_access_to_stdout()
-        return create_app(self.engine, self.settings.endpoint(), keys, RayMetrics())
+        return create_app(self.engine, self.settings.endpoint(), keys, RayMetrics(), chapters)
 
     def check_health(self) -> None:
         """Called by Serve; raising here has the replica replaced."""

@@ -15,10 +15,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from novelray import __version__
 from novelray.endpoint import errors
+from novelray.endpoint.chapters.runner import Runner
+from novelray.endpoint.chapters.table import ChapterTable
 from novelray.endpoint.gate import KeyGate, SizeLimit
 from novelray.endpoint.keys import KeyStore
 from novelray.endpoint.meter import Meter
 from novelray.endpoint.metrics import Metrics, NoMetrics
+from novelray.endpoint.routes import chapters as chapters_routes
 from novelray.endpoint.routes import chat, classify, completions, health, models, tokenize
 from novelray.endpoint.service import Service
 from novelray.endpoint.settings import Settings
@@ -37,27 +40,42 @@ _TOLD_TO_PAGES = (
 """Headers of answers that scripts of other origins may read."""
 
 
-def create_app(engine: Engine, settings: Settings, keys: KeyStore | None, metrics: Metrics | None = None) -> FastAPI:
-    """The application. `keys` None: requests need no key. The engine is closed when the application shuts down."""
+def create_app(
+    engine: Engine,
+    settings: Settings,
+    keys: KeyStore | None,
+    metrics: Metrics | None = None,
+    chapters: ChapterTable | None = None,
+) -> FastAPI:
+    """The application. `keys` None: requests need no key. The engine is closed when the application shuts down.
+
+    `chapters`: where they are kept; default: in the database of the keys, and nowhere where there is none.
+    """
     metrics = metrics or NoMetrics()
     service = Service(engine, settings, metrics)
     meter = None if keys is None else Meter(keys)
+    table = chapters or (keys.chapters if keys is not None else None)
+    runner = None if table is None else Runner(engine, settings, table, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pulse = asyncio.create_task(_beat(service, meter))
+        writing = None if runner is None else asyncio.create_task(runner.run())
         yield
         service.draining = True
         pulse.cancel()
+        if runner is not None and writing is not None:
+            writing.cancel()
+            await runner.close()
         await engine.close()
         if keys is not None and meter is not None:
             await meter.sync()
             keys.close()
 
     app = FastAPI(title="NovelRay", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.service = service
+    app.state.service, app.state.chapters = service, (table, runner)
     errors.install(app)
-    for module in (health, models, completions, chat, tokenize, classify):
+    for module in (health, models, completions, chat, tokenize, classify, chapters_routes):
         app.include_router(module.router)
     # What is added last is asked first.
     app.add_middleware(SizeLimit, settings=settings)
@@ -67,7 +85,7 @@ def create_app(engine: Engine, settings: Settings, keys: KeyStore | None, metric
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=_TOLD_TO_PAGES,
         )

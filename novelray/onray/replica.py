@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from novelray.endpoint.settings import ServedModel, Settings
+from novelray.endpoint.settings import ChapterSettings, ServedModel, Settings
 from novelray.recipe.serve import ServeSection
 from novelray.recipe.storage import StorageSection
 
@@ -56,6 +56,7 @@ class ReplicaSettings(BaseModel):
             max_body_bytes=self.serve.max_body_bytes,
             queue_timeout_s=self.serve.queue_timeout_s,
             request_timeout_s=self.serve.request_timeout_s,
+            chapters=ChapterSettings(**self.serve.chapters.model_dump()),
             cors_origins=self.serve.cors_origins,
             access_log=self.serve.access_log,
             sends_request_id=False,  # Serve's proxy does
