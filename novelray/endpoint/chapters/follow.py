@@ -62,7 +62,7 @@ class Follow(Response):
                 spoke = time.monotonic()
             if chapter.over and self._offset >= chapter.characters:
                 if chapter.status == "failed":
-                    raise ApiError(500, chapter.error or "The chapter failed.", code="chapter_failed")
+                    raise failure(chapter.error or "The chapter failed.")
                 yield event(self._show(chapter))
                 return
 
@@ -82,6 +82,11 @@ class Follow(Response):
     async def _read(self) -> str:
         text: str = await _in_thread(self._table.text, self._chapter.id, self._offset)
         return text
+
+
+def failure(message: str) -> ApiError:
+    """Why a chapter failed."""
+    return ApiError(500, message, code="chapter_failed")
 
 
 def _in_thread(work: Callable[..., Any], *values: Any) -> Awaitable[Any]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from novelray.endpoint.chapters.desk import Desk
-from novelray.endpoint.chapters.follow import Follow
+from novelray.endpoint.chapters.follow import Follow, failure
 from novelray.endpoint.chapters.record import Chapter
 from novelray.endpoint.errors import ApiError
 from novelray.endpoint.schemas import ChapterRequest
@@ -90,7 +90,7 @@ async def delete(chapter_id: str, desk: Here) -> dict[str, Any]:
 
 
 def card(chapter: Chapter) -> dict[str, Any]:
-    """A chapter as JSON."""
+    """A chapter as JSON; one that failed has an `error` object."""
     usage = {
         "prompt_tokens": chapter.prompt_tokens, "completion_tokens": chapter.tokens,
         "total_tokens": chapter.prompt_tokens + chapter.tokens,
@@ -99,5 +99,5 @@ def card(chapter: Chapter) -> dict[str, Any]:
         "id": chapter.id, "object": "chapter", "status": chapter.status, "model": chapter.model,
         "created": int(chapter.created), "finished": None if chapter.finished is None else int(chapter.finished),
         "characters": chapter.characters, "finish_reason": chapter.finish_reason, "stop_reason": chapter.stop_reason,
-        "error": chapter.error, "usage": usage, "novelray": chapter.provenance,
-    }  # fmt: skip
+        "usage": usage, "novelray": chapter.provenance,
+    } | ({} if chapter.error is None else failure(chapter.error).body())  # fmt: skip
