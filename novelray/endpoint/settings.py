@@ -63,6 +63,9 @@ class ChapterSettings(BaseModel):
     flush_s: Seconds = 0.5
     """How often what was written goes to the database, where readers find it."""
 
+    drain_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds that the chapters of a replica that stops may take to end, before they are given to another one."""
+
     poll_s: Seconds = 0.5
     """How often a replica looks for work, and a follower for new text."""
 

@@ -77,7 +77,9 @@ class Runner:
                 await asyncio.wait_for(self._woken.wait(), self._settings.poll_s)
 
     async def close(self) -> None:
-        """Stop, and give everything back, so that another replica goes on at once."""
+        """Let what is written end for `drain_s`, and give the rest back, so that another replica goes on at once."""
+        if self._tasks and self._settings.drain_s:
+            await asyncio.wait(self._tasks.values(), timeout=self._settings.drain_s)
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -185,10 +185,13 @@ class ChapterTable:
 
     def _close(self, connection: Connection, wanted: ColumnElement[bool], status: Status, ending: Any) -> None:
         """End chapters, and give back what is still set aside for them."""
-        ending = {"status": status, "owner": None, "finished": self._now, "reserved": 0, **ending}
-        for row in connection.execute(select(chapters).where(wanted)).all():
-            changed = update(chapters).where((chapters.c.id == row.id) & wanted).values(ending)
-            if connection.execute(changed).rowcount:
+        ending = {"status": status, "owner": None, "finished": self._now, **ending}
+        for chapter_id in connection.execute(select(chapters.c.id).where(wanted)).scalars().all():
+            this = chapters.c.id == chapter_id
+            # The change locks the row: only then is it certain what is left.
+            if connection.execute(update(chapters).where(this & wanted).values(ending)).rowcount:
+                row = connection.execute(select(chapters).where(this)).one()
+                connection.execute(update(chapters).where(this).values(reserved=0))
                 self._count(connection, row.key_id, {row.reserved_day: Use(reserved=-row.reserved)})
 
     def _count(self, connection: Connection, key_id: str, uses: dict[date, Use]) -> None:

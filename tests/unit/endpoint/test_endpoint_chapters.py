@@ -245,6 +245,17 @@ def test_a_second_replica_finishes_what_the_first_one_left_and_nothing_is_lost_o
     assert other.requests[0].slides
 
 
+def test_a_replica_that_drains_lets_its_chapter_end(home, slow):
+    with served(home, slow, drain_s=9) as url:
+        client = client_of(url, home)
+        made = create(client)
+        until(lambda: state(client, made)["characters"] > 50)
+    store = KeyStore(default_url(home))
+    done = store.chapters.get(client.record.id, made["id"])
+    store.close()
+    assert (done.status, done.characters) == ("done", len(NOVEL))
+
+
 @pytest.fixture
 def table(home):
     store = KeyStore(default_url(home))
