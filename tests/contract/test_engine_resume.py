@@ -13,14 +13,18 @@ from novelray.generate.protocol import RequestError
 from novelray.generate.windows import reading, window
 
 PIECE = Vocabulary(TOKENIZER).piece
+FEW = dict.fromkeys(ids("天下大势分久必合"), 30.0)
+"""A text of few tokens repeats itself."""
 CASES = {
     "greedy": {"temperature": 0},
     "drawn": {"seed": 5, "temperature": 0.8, "top_p": 0.9},
     "xtc": {"seed": 5, "xtc_probability": 0.5, "xtc_threshold": 0.05, "temperature": 0.9},
     "penalties": {"seed": 2, "repetition_penalty": 1.2, "repetition_penalty_range": 9, "presence_penalty": 0.5},
-    "dry": {"seed": 3, "dry_multiplier": 0.8, "dry_allowed_length": 1, "frequency_penalty": 0.3},
+    "dry": {"seed": 3, "dry_multiplier": 3, "dry_allowed_length": 1, "dry_sequence_breakers": (), "logit_bias": FEW},
+    "repetition": {"seed": 2, "repetition_penalty": 2.0, "temperature": 2.0},
+    "frequency": {"seed": 3, "frequency_penalty": 1.5, "logit_bias": FEW},
     "characters": {"seed": 4, "max_chars": 50, "max_tokens": 400},
-    "least": {"seed": 4, "min_tokens": 40, "ignore_eos": False, "logit_bias": {0: 6.0}},
+    "least": {"seed": 4, "min_tokens": 20, "ignore_eos": False, "logit_bias": {0: 100.0}},
 }
 
 
@@ -44,19 +48,18 @@ def test_an_answer_goes_on_as_if_it_had_never_stopped(case):
     async def both():
         async with running() as engine:
             whole = await chunks_of(engine, wanted)
-            tokens, text = [], ""
-            for part in whole[: len(whole) // 2]:
-                tokens += part.token_ids
-                text += part.text
-            rest = await chunks_of(engine, replace(wanted, resumed=tuple(tokens)))
+            parts = whole[: len(whole) // 2], whole[:-1]
+            tokens = [tuple(t for c in part for t in c.token_ids) for part in parts]
+            rests = [await chunks_of(engine, replace(wanted, resumed=some)) for some in tokens]
             await settled(engine)
-        return whole, text, rest
+        return whole, parts, rests
 
-    whole, text, rest = asyncio.run(both())
+    whole, parts, rests = asyncio.run(both())
     assert len(whole) > 4
-    assert text + "".join(c.text for c in rest) == "".join(c.text for c in whole)
-    assert (rest[-1].finish_reason, rest[-1].stop_reason) == (whole[-1].finish_reason, whole[-1].stop_reason)
-    assert rest[-1].usage.completion_tokens == whole[-1].usage.completion_tokens
+    for part, rest in zip(parts, rests, strict=True):
+        assert "".join(c.text for c in (*part, *rest)) == "".join(c.text for c in whole)
+        assert (rest[-1].finish_reason, rest[-1].stop_reason) == (whole[-1].finish_reason, whole[-1].stop_reason)
+        assert rest[-1].usage.completion_tokens == whole[-1].usage.completion_tokens
 
 
 def test_a_stop_string_that_begins_before_the_break_is_found_after_it():

@@ -137,13 +137,21 @@ def test_a_quiet_chapter_is_followed_with_keep_alives(home):
     assert asked.text.endswith("data: [DONE]\n\n")
 
 
-def test_a_cancelled_chapter_stops_at_once_keeps_its_text_and_can_be_removed(client, slow):
+def test_a_cancelled_chapter_is_not_written_on(home):
+    engine = ScriptedEngine(text=NOVEL, pause_s=0.1)
+    with served(home, engine, flush_s=60) as url, client_of(url, home) as client:
+        made = create(client)
+        until(lambda: engine.running)
+        client.post(f"/v1/chapters/{made['id']}/cancel")
+        until(lambda: not engine.running, 1)
+
+
+def test_a_cancelled_chapter_keeps_its_text_and_can_be_removed(client):
     made = create(client)
     until(lambda: state(client, made)["characters"] > 10)
     assert client.delete(f"/v1/chapters/{made['id']}").status_code == 409
     cancelled = client.post(f"/v1/chapters/{made['id']}/cancel").json()
     assert cancelled["status"] == "cancelled"
-    until(lambda: not slow.running, 1)
     text = read(client, made)["text"]
     assert text == NOVEL[: cancelled["characters"]]
     assert [data for _, data in follow(client, made)][-2:] == [cancelled, "[DONE]"]
