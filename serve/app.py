@@ -32,7 +32,9 @@ class Endpoint:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         from novelray.endpoint.app import create_app
-        from novelray.endpoint.keys import KeyStore
+        from novelray.endpoint.chapters.table import ChapterTable
+        from novelray.endpoint.database import open_database
+        from novelray.endpoint.keys import KeyStore, default_url
         from novelray.endpoint.metrics import ADAPTER_LOADS
         from novelray.endpoint.splitgate import SplitGate
         from novelray.generate.hot import HotAdapters
@@ -40,11 +42,14 @@ class Endpoint:
 
         section, loaded = self.settings.serve, self.loaded
         keys = KeyStore(section.keys) if section.require_key else None
+        chapters = None if keys else ChapterTable(open_database(section.keys or default_url()))
         log_access_to_stdout()
         metrics = RayMetrics()
         if isinstance(loaded.engine, HotAdapters):
             loaded.engine.on_load = lambda adapter: metrics.add(ADAPTER_LOADS, adapter=adapter)
-        self.api = create_app(loaded.engine, loaded.settings, keys, metrics, loaded.catalogue, self.others.restyle)
+        self.api = create_app(
+            loaded.engine, loaded.settings, keys, metrics, loaded.catalogue, self.others.restyle, chapters
+        )
         if serve.get_replica_context().app_name == CANARY:
             return self.api
         return SplitGate(self.api, self.rollout, loaded.settings)

@@ -15,10 +15,13 @@ from starlette.middleware.cors import CORSMiddleware
 
 from novelray import __version__
 from novelray.endpoint import errors
+from novelray.endpoint.chapters.runner import Runner
+from novelray.endpoint.chapters.table import ChapterTable
 from novelray.endpoint.gate import KeyGate, SizeLimit
 from novelray.endpoint.keys import KeyStore
 from novelray.endpoint.meter import Meter
 from novelray.endpoint.metrics import Metrics, NoMetrics
+from novelray.endpoint.routes import chapters as chapters_routes
 from novelray.endpoint.routes import chat, classify, completions, health, models, styles, tokenize
 from novelray.endpoint.service import Elsewhere, Service
 from novelray.endpoint.settings import Settings
@@ -45,30 +48,38 @@ def create_app(
     metrics: Metrics | None = None,
     catalogue: Catalogue | None = None,
     elsewhere: Elsewhere | None = None,
+    chapters: ChapterTable | None = None,
 ) -> FastAPI:
     """The application. `keys` None: requests need no key. The engine is closed when the application shuts down.
 
     `catalogue`: adapters beside the models of the settings. `elsewhere`: the other replicas, if there are any.
+    `chapters`: where they are kept; default: in the database of the keys, and nowhere where there is none.
     """
     metrics = metrics or NoMetrics()
     service = Service(engine, settings, metrics, catalogue, elsewhere)
     meter = None if keys is None else Meter(keys)
+    table = chapters or (keys.chapters if keys is not None else None)
+    runner = None if table is None else Runner(engine, lambda: service.settings, table, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pulse = asyncio.create_task(_beat(service, meter))
+        writing = None if runner is None else asyncio.create_task(runner.run())
         yield
         service.draining = True
         pulse.cancel()
+        if runner is not None and writing is not None:
+            writing.cancel()
+            await runner.close()
         await engine.close()
         if keys is not None and meter is not None:
             await meter.sync()
             keys.close()
 
     app = FastAPI(title="NovelRay", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.service = service
+    app.state.service, app.state.chapters = service, (table, runner)
     errors.install(app)
-    for module in (health, models, completions, chat, styles, tokenize, classify):
+    for module in (health, models, completions, chat, styles, tokenize, classify, chapters_routes):
         app.include_router(module.router)
     # What is added last is asked first.
     app.add_middleware(SizeLimit, settings=settings)
@@ -78,7 +89,7 @@ def create_app(
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=_TOLD_TO_PAGES,
         )

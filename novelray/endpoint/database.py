@@ -8,7 +8,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, String, Table, Text, create_engine, inspect, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    inspect,
+    text,
+)
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -44,6 +58,52 @@ usage = Table(
 )
 """What each key used on each day (UTC). `reserved`: tokens that requests which still run may come to use."""
 
+chapters = Table(
+    "chapters",
+    _metadata,
+    Column("id", String(40), primary_key=True),
+    Column("key_id", String(12), nullable=False),
+    Column("idempotency", String(64)),
+    Column("body", String(64), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("provenance", Text, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("owner", String(32)),
+    Column("lease_until", Float, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("finished", Float),
+    Column("characters", BigInteger, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("reserved_day", Date, nullable=False),
+    Column("finish_reason", String(20)),
+    Column("stop_reason", Text),
+    Column("error", Text),
+    Index("chapters_of_key", "key_id", "created"),
+    Index("chapters_by_status", "status", "created"),
+    Index("chapters_idempotency", "key_id", "idempotency", unique=True),
+)
+"""Texts that are written in the background. Times: seconds since 1970, by the database's clock.
+
+`idempotency` and `body`: SHA-256 of what the client sent. `request`, `provenance` and `stop_reason`: JSON. `owner`: who
+writes it, until `lease_until`. `attempts`: how often somebody began since it last grew. `reserved`: tokens that are
+still set aside for it in the key's use of `reserved_day`."""
+
+chapter_pieces = Table(
+    "chapter_pieces",
+    _metadata,
+    Column("chapter_id", String(40), primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("first_token", BigInteger, primary_key=True),
+    Column("length", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+)
+"""What was written, in order: characters from `start` on. `content`: JSON of the text and its token ids, since some
+databases have no place for a NUL in a text."""
+
 _TRIES = 5
 _BACKENDS = ("sqlite", "postgresql")
 
@@ -71,11 +131,16 @@ def open_database(url: str) -> Engine:
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[None]:
-    """Database errors become StorageError, without the URL and the password that their texts can hold."""
+def answering(*expected: type[SQLAlchemyError]) -> Iterator[None]:
+    """Database errors become StorageError, without the URL and the password that their texts can hold.
+
+    `expected`: errors that the caller understands.
+    """
     try:
         yield
     except SQLAlchemyError as error:
+        if isinstance(error, expected):
+            raise
         what = type(getattr(error, "orig", None) or error).__name__
         raise StorageError(
             f"The key database does not answer ({what}).", "Check serve.keys and the database."

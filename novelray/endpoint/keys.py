@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 
+from novelray.endpoint.chapters.table import ChapterTable
 from novelray.endpoint.database import answering, keys, open_database
 from novelray.endpoint.limits import KeyLimits
 from novelray.endpoint.usage import UsageTable
@@ -37,7 +38,7 @@ class KeyRecord:
 
 
 class KeyStore:
-    """The keys in one database, and what they have used (`usage`).
+    """The keys in one database, what they have used (`usage`), and what is written for them (`chapters`).
 
     `url`: an SQLAlchemy URL of SQLite or PostgreSQL; default: `keys.db` in the user's folder, mode 0600.
 
@@ -47,6 +48,7 @@ class KeyStore:
     def __init__(self, url: str | None = None, cache_s: float = CACHE_S) -> None:
         self._engine = open_database(url or default_url())
         self.usage = UsageTable(self._engine)
+        self.chapters = ChapterTable(self._engine)
         self._cache_s = cache_s
         self._known: dict[str, tuple[KeyRecord, float]] = {}
 

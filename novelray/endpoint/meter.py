@@ -149,6 +149,10 @@ class Ticket:
         self._reserved += tokens
         self.account.count(self.day, Use(reserved=tokens))
 
+    def keep(self) -> None:
+        """What is set aside stays so when the request is over: something goes on that will give it back."""
+        self._reserved = 0
+
     def settle(self, prompt_tokens: int, new_tokens: int) -> None:
         """The request is over, and this is what it used."""
         self.account.open -= 1

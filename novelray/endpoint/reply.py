@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -14,22 +12,15 @@ from starlette.types import Receive, Scope, Send
 from novelray.endpoint.answers import Answers, unless_gone
 from novelray.endpoint.deadlines import Deadlines
 from novelray.endpoint.errors import ApiError, as_api_error
+from novelray.endpoint.events import STREAM_HEADERS, event, write
 from novelray.endpoint.interventions import for_caller, told
 from novelray.endpoint.job import Job
 from novelray.endpoint.settings import Settings
 from novelray.endpoint.trace import CLIENT_LEFT, Trace
 from novelray.generate.protocol import Chunk, Engine, Usage
 
-_STREAM_HEADERS = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # proxies of the nginx kind would collect the whole text first
-}
 _LAST_WORDS_S = 5.0
 """A client that does not read for so long after its time is up is not told why."""
-
-_LINE_BREAKS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
-"""Some clients split lines here as well, which would tear an event."""
 
 
 class Reply(Response):
@@ -66,12 +57,12 @@ class Reply(Response):
     async def _stream(self, answers: Answers, send: Send) -> None:
         if not await answers.started(self._waits.for_chunk(self._settings.headers_after_s)):
             self._waits.check()
-        headers = [(k.encode(), v.encode()) for k, v in _STREAM_HEADERS.items()]
+        headers = [(k.encode(), v.encode()) for k, v in STREAM_HEADERS.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         try:
             async with self._waits.in_all():
                 await self._events(answers, send)
-                await _write(send, "data: [DONE]\n\n", last=True)
+                await write(send, "data: [DONE]\n\n", last=True)
         except Exception as error:
             await self._last_words(as_api_error(error), send)
 
@@ -80,28 +71,28 @@ class Reply(Response):
         self._trace.code = error.code
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
-                await _write(send, _event(error.body()), last=True)
+                await write(send, event(error.body()), last=True)
 
     async def _events(self, answers: Answers, send: Send) -> None:
         shape, extra = self._job.shape, {"novelray": self._job.provenance()}
         for index in range(len(self._job.requests)):
             if (opening := shape.opening(index)) is not None:
-                await _write(send, _event(self._frame(shape.piece_name, [opening]) | extra))
+                await write(send, event(self._frame(shape.piece_name, [opening]) | extra))
                 extra = {}
         while not answers.finished:
             item = await self._next(answers, self._settings.keep_alive_s)
             if item is None:
-                await _write(send, ": keep-alive\n\n")
+                await write(send, ": keep-alive\n\n")
                 continue
             index, chunk = item
             if done := told([(index, [chunk])]):
                 extra = {"novelray": extra.get("novelray", {}) | done}
             if chunk.text or chunk.logprobs or chunk.finish_reason or done:
                 frame = self._frame(shape.piece_name, [shape.piece(index, chunk)]) | self._usage_of_piece(answers)
-                await _write(send, _event(frame | extra))
+                await write(send, event(frame | extra))
                 extra = {}
         if self._job.body.wants_usage_chunk:
-            await _write(send, _event(self._frame(shape.piece_name, []) | {"usage": self._usage_body()}))
+            await write(send, event(self._frame(shape.piece_name, []) | {"usage": self._usage_body()}))
 
     async def _next(self, answers: Answers, wait_s: float | None = None) -> tuple[int, Chunk] | None:
         """The next chunk; None when `wait_s` pass. Raises what ends the answer."""
@@ -142,12 +133,3 @@ class Reply(Response):
         each = self._job.body.choices
         found = [self._usage[i].cached_tokens if i in self._usage else 0 for i in range(len(self._job.requests))]
         return sum(min(found[i : i + each]) for i in range(0, len(found), each))
-
-
-def _event(body: Mapping[str, Any]) -> str:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return f"data: {text.translate(_LINE_BREAKS)}\n\n"
-
-
-async def _write(send: Send, text: str, last: bool = False) -> None:
-    await send({"type": "http.response.body", "body": text.encode("utf-8", "replace"), "more_body": not last})

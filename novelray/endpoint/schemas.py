@@ -241,6 +241,20 @@ class StyleRequest(BaseModel):
     style: Style
 
 
+class ChapterRequest(SamplingFields):
+    """`POST /v1/chapters`: a prompt or a chat to go on with in the background. One text, never streamed from here."""
+
+    prompt: Text | TokenIds | None = None
+    messages: Annotated[list[ChatMessage], Field(min_length=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_beginning(self) -> ChapterRequest:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give a prompt or messages, one of them")
+        return self
+
+
 class TokenizeRequest(BaseModel):
     """`POST /v1/tokenize`: count before you send."""
 

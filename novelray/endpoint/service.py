@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -86,6 +87,15 @@ class Service:
         self._trace.model = model
         if self._ticket is not None:
             self._ticket.reserve(tokens)
+
+    def reserved_day(self) -> date:
+        """The day (UTC) on which `reserve` sets aside."""
+        return datetime.now(UTC).date() if self._ticket is None else self._ticket.day
+
+    def keep_reserved(self) -> None:
+        """What was set aside stays so after this request: a chapter uses it up, or gives it back in the database."""
+        if self._ticket is not None:
+            self._ticket.keep()
 
     def prompt_read(self, tokens: int) -> None:
         """This request's texts were read by the model."""

@@ -44,6 +44,42 @@ class ServedModel(BaseModel):
         return cls(id=version, aliases=tuple(n for n in names if n != version), **other)
 
 
+class ChapterSettings(BaseModel):
+    """Texts that are written in the background (novelray/endpoint/chapters)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_running: Annotated[int, Field(ge=0)] = 2
+    """Written at a time by one replica, which always keeps a place in its batch for requests; 0: none."""
+
+    max_tokens_default: Annotated[int, Field(ge=1)] = 8_000
+    """New tokens when a chapter says neither tokens nor characters."""
+
+    max_tokens: Annotated[int, Field(ge=1)] = 100_000
+    """Most new tokens of one chapter."""
+
+    max_open: Annotated[int, Field(ge=1)] = 1_000
+    """Chapters that are written or wait, of all keys; more are answered 429."""
+
+    max_open_per_key: Annotated[int, Field(ge=1)] = 20
+    """The same of one key."""
+
+    keep_days: Seconds = 30.0
+    """Days after which a chapter that is over is removed."""
+
+    lease_s: Seconds = 20.0
+    """A replica that has not been heard of for so long has lost its chapters to the others."""
+
+    flush_s: Seconds = 0.5
+    """How often what was written goes to the database, where readers find it."""
+
+    drain_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds that the chapters of a replica that stops may take to end, before they are given to another one."""
+
+    poll_s: Seconds = 0.5
+    """How often a replica looks for work, and a follower for new text."""
+
+
 class Settings(BaseModel):
     """The limits and the models of one endpoint."""
 
@@ -80,6 +116,8 @@ class Settings(BaseModel):
 
     request_timeout_s: Seconds | None = None
     """A request that takes longer in all is ended with 504; None: it may take as long as it does."""
+
+    chapters: ChapterSettings = ChapterSettings()
 
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may ask from a browser; `*`: any."""

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Connection, Select, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Engine
 
@@ -62,15 +62,19 @@ class UsageTable:
     def exchange(self, more: Mapping[Day, Use], key_ids: Iterable[str], today: date) -> dict[str, Totals]:
         """Add `more` to the rows of these keys and days, and give the use of all `key_ids`; all or nothing."""
         with answering(), self._engine.begin() as connection:
-            for (key_id, day), use in sorted(more.items()):  # in one order, so that two replicas cannot lock each other
-                new = self._insert(usage).values(key_id=key_id, day=day, **_values(use))
-                sums = {name: usage.c[name] + new.excluded[name] for name in _FIELDS}
-                connection.execute(new.on_conflict_do_update(index_elements=["key_id", "day"], set_=sums))
+            self.add(connection, more)
             found = defaultdict(lambda: Totals(today))
             for key_id, *numbers in connection.execute(_sums(key_ids, today)):
                 uses = [Use(*map(int, numbers[i : i + len(_FIELDS)])) for i in range(0, len(numbers), len(_FIELDS))]
                 found[key_id] = Totals(today, *uses)
         return found
+
+    def add(self, connection: Connection, more: Mapping[Day, Use]) -> None:
+        """Add `more` as part of a transaction."""
+        for (key_id, day), use in sorted(more.items()):  # in one order, so that two replicas cannot lock each other
+            new = self._insert(usage).values(key_id=key_id, day=day, **_values(use))
+            sums = {name: usage.c[name] + new.excluded[name] for name in _FIELDS}
+            connection.execute(new.on_conflict_do_update(index_elements=["key_id", "day"], set_=sums))
 
 
 def _sums(key_ids: Iterable[str], today: date) -> Select[Any]:

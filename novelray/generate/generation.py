@@ -8,7 +8,7 @@ from collections.abc import Callable
 from novelray.generate import reading
 from novelray.generate.detokenise import Vocabulary
 from novelray.generate.loops import LoopDetector
-from novelray.generate.protocol import LOOP, Chunk, FinishReason, Request, TokenLogprob, Usage
+from novelray.generate.protocol import LOOP, Chunk, FinishReason, Request, RequestError, TokenLogprob, Usage
 from novelray.generate.samplers import SamplerState
 from novelray.generate.stops import StopMatcher
 
@@ -27,8 +27,10 @@ class Generation:
         vocabulary: Vocabulary,
         deliver: Callable[[Event], None],
     ) -> None:
-        """`limit`: most new tokens (the request's own, clamped by the context). `deliver` gets each event."""
-        self.request, self.limit, self.deliver = request, limit, deliver
+        """`limit`: most tokens of the answer (the request's own, clamped by the context). `deliver` gets each event."""
+        self.request, self.limit = request, limit
+        self.deliver: Callable[[Event], None] = _nowhere
+        self.prompt = request.prompt_ids + request.resumed  # what is read before the next token
         self.sampler: SamplerState | None = None  # made when it is admitted: it may hold tensors
         self.steering = request.steering
         if self.steering is not None:
@@ -41,7 +43,8 @@ class Generation:
         self.cancelled = False
         self.finished = False
         self.submitted_at = time.monotonic()
-        self._count = 0
+        self._fresh = 0  # tokens since the prompt was read
+        self._output: list[int] = []
         sampling = request.sampling
         self._end_ids = frozenset() if sampling.ignore_eos else end_ids
         self.ends = self._end_ids | set(sampling.stop_token_ids)
@@ -52,19 +55,49 @@ class Generation:
         self._chars = 0  # shown so far, as a reader counts
         self._unshown: list[int] = []
         self._logprobs: list[TokenLogprob] = []
+        for token_id in request.resumed:  # their text has been shown
+            self.accept(token_id)
+        if self.finished:
+            raise RequestError("The answer to go on with has ended already.")
+        self.deliver, self._fresh, self._unshown = deliver, 0, []
 
     @property
     def prefilling(self) -> bool:
-        return self.prefilled < len(self.request.prompt_ids)
+        return self.prefilled < len(self.prompt)
 
     @property
     def cached(self) -> int:
         """Tokens in the cache: the prompt so far, and every output token but the newest."""
-        return self.prefilled + max(0, self._count - 1)
+        return self.prefilled + max(0, self._fresh - 1)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the answer has a token."""
+        return bool(self._output)
+
+    @property
+    def output(self) -> tuple[int, ...]:
+        """The tokens of the answer so far."""
+        return tuple(self._output)
+
+    @property
+    def too_short(self) -> bool:
+        """Whether no token may end the answer yet."""
+        least = self.request.sampling
+        return len(self._output) < least.min_tokens or self._chars < least.min_chars
+
+    def is_full(self, context: int) -> bool:
+        """Whether the context has no room for the newest token."""
+        return len(self.prompt) + self._fresh >= context
+
+    def read_again(self, prompt: tuple[int, ...]) -> None:
+        """Go on after reading this, which takes the place of all that is in the cache."""
+        self.prompt, self.prefilled, self._fresh, self.piece = prompt, 0, 0, b""
 
     def accept(self, token_id: int, logprob: TokenLogprob | None = None) -> None:
         """Take the next token; deliver what it makes visible, and the end if this is it."""
-        self._count += 1
+        self._output.append(token_id)
+        self._fresh += 1
         self.last = token_id
         self._unshown.append(token_id)
         if self.steering is not None:
@@ -80,10 +113,9 @@ class Generation:
         elif self._loops is not None and self._loops.push(token_id):
             self._show(text, "stop", LOOP)
         else:
-            self._show(text, "length" if self._count >= self.limit else None)
+            self._show(text, "length" if len(self._output) >= self.limit else None)
         if self.sampler is not None and self.sampler.holding:
-            least = self.request.sampling
-            self.sampler.holding = self._count < least.min_tokens or self._chars < least.min_chars
+            self.sampler.holding = self.too_short
 
     def cancel(self) -> None:
         """End it because somebody asked to."""
@@ -105,7 +137,7 @@ class Generation:
         self.finished = reason is not None
         if not text and reason is None:
             return  # its token ids go out with the text that they become part of
-        usage = Usage(len(self.request.prompt_ids), self._count, self.found)
+        usage = Usage(len(self.request.prompt_ids), len(self._output), self.found)
         chunk = Chunk(text, tuple(self._unshown), usage, tuple(self._logprobs), reason, stop_reason)
         self._unshown, self._logprobs = [], []
         self.deliver(chunk)
@@ -117,3 +149,7 @@ class Generation:
             text = reading.first(text, most - self._chars)
         self._chars += reading.count(text)
         return text
+
+
+def _nowhere(_: Event) -> None:
+    """What was shown before is not shown again."""

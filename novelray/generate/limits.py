@@ -43,13 +43,17 @@ def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def new_tokens(request: Request, context: int, vocabulary: int) -> int:
-    """Most new tokens that the request can get. Raises PromptTooLongError and RequestError."""
+    """Most tokens that the answer can have. Raises PromptTooLongError and RequestError."""
     prompt, sampling = request.prompt_ids, request.sampling
     check_prompt(prompt, context, vocabulary)
     _check_ids("logit_bias", tuple(sampling.logit_bias), vocabulary)
     _check_ids("stop_token_ids", sampling.stop_token_ids, vocabulary)
+    _check_ids("resumed", request.resumed, vocabulary)
     _check(sampling)
-    return min(sampling.max_tokens, context - len(prompt))
+    most = sampling.max_tokens if request.slides else min(sampling.max_tokens, context - len(prompt))
+    if len(request.resumed) >= most:
+        raise RequestError(f"The answer has {len(request.resumed)} tokens already, and its most is {most}.")
+    return most
 
 
 def check_prompt(prompt: Sequence[int], context: int, vocabulary: int) -> None:

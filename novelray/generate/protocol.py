@@ -134,6 +134,14 @@ class Request:
     """One generation. `style`: adapters by immutable id (`name@digest`), each with its weight; empty: the base.
 
     An adapter at weight 1 is as it was trained, at 0.5 half of what it adds, and several are added up.
+
+    `resumed`: the first tokens of the answer, written before, by another replica or another process. They are not given
+    again: the answer goes on after them as if it had never stopped, with the random numbers, penalties, stop strings
+    and counts that it would have had, and `max_tokens`, `max_chars` and the usage count them. They end where a chunk
+    ended. The model reads them as a prompt; where that adds up in another order than writing them did, a near tie may
+    fall the other way.
+
+    `slides`: the context does not end the answer; `novelray.generate.windows` says what is read from there on.
     """
 
     id: str
@@ -142,6 +150,8 @@ class Request:
     style: Mapping[str, float] = field(default_factory=dict)
     caller: str = ""  # name of the API key, for the guard's audit
     steering: Steering | None = None  # engines that cannot steer ignore it
+    resumed: tuple[int, ...] = ()
+    slides: bool = False
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,11 @@ class SamplerState:
         device: torch.device,
         words: Words,
         ends: frozenset[int] = frozenset(),
+        output: Sequence[int] = (),
     ) -> None:
-        """`size`: of the vocabulary. `ends`: the tokens that end this text."""
+        """`size`: of the vocabulary. `ends`: the tokens that end this text. `output`: what it has said already."""
         self.sampling, self.ends = sampling, sorted(ends)
+        text = (*prompt_ids, *output)
         # Python's generator gives the same numbers on every device, and two numbers a token are all that is needed.
         self.random = random.Random(secrets.randbits(64) if sampling.seed is None else sampling.seed)
         self.holding = bool(self.ends) and (sampling.min_tokens > 0 or sampling.min_chars > 0)
@@ -59,16 +61,20 @@ class SamplerState:
         self.counts: torch.Tensor | None = None  # [vocabulary] how often in the output
         if sampling.repetition_penalty != 1:
             if sampling.repetition_penalty_range > 0:
-                self._range = deque(prompt_ids, maxlen=sampling.repetition_penalty_range)
-            seen = torch.tensor(prompt_ids if self._range is None else list(self._range), dtype=torch.long)
+                self._range = deque(text, maxlen=sampling.repetition_penalty_range)
+            seen = torch.tensor(text if self._range is None else list(self._range), dtype=torch.long)
             self.recent = seen.bincount(minlength=size).to(device)
         if sampling.presence_penalty or sampling.frequency_penalty:
-            self.counts = torch.zeros(size, device=device)
-        self.dry = Dry(sampling, prompt_ids, words.piece) if sampling.dry_multiplier > 0 else None
+            said = torch.tensor(output, dtype=torch.long).bincount(minlength=size)
+            self.counts = said.to(device, torch.float32)
+        self.dry = Dry(sampling, text, words.piece) if sampling.dry_multiplier > 0 else None
         self.kept: torch.Tensor | None = None  # ids that XTC never takes out: line breaks and ends
         if sampling.xtc_probability > 0:
             kept = sorted(i for i in words.containing("\n") | ends if i < size)
             self.kept = torch.tensor(kept, dtype=torch.long, device=device)
+        if sampling.temperature > 0:
+            for _ in range(len(output) * (1 if self.kept is None else 2)):
+                self.random.random()
 
     def observe(self, token_id: int) -> None:
         """A token was chosen."""

@@ -22,6 +22,7 @@ from novelray.generate.prefix import Piece, PrefixStore, key_after
 from novelray.generate.protocol import EngineError, TokenLogprob
 from novelray.generate.samplers import Samplers, SamplerState
 from novelray.generate.steady import FEWEST_ROWS, is_exact, padded_rows
+from novelray.generate.windows import reading, window
 from novelray.models.heads import Head, classify
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Stepper:
         prefix_bytes: int = 0,
     ) -> None:
         """`forward`: default: the model's own. `prefix_bytes`: memory for what may be read again (see prefix.py)."""
-        self.model, self.vocabulary, self.batcher = model, vocabulary, batcher
+        self.model, self.vocabulary, self.batcher, self.context = model, vocabulary, batcher, context
         self.forward: Forward = forward or General(model)
         self.prefixes = PrefixStore(prefix_bytes)
         weight = next(model.parameters())
@@ -114,12 +115,16 @@ class Stepper:
             self._free(generation)
             return
         generation.sampler = SamplerState(
-            request.sampling, request.prompt_ids, self.vocabulary_size, self.device, self.vocabulary, generation.ends
-        )
+            request.sampling, request.prompt_ids, self.vocabulary_size, self.device, self.vocabulary, generation.ends,
+            request.resumed,
+        )  # fmt: skip
+        generation.sampler.holding &= generation.too_short
+        if request.slides and request.resumed:
+            generation.read_again(reading(request.prompt_ids, request.resumed, self.context, self.vocabulary.piece))
 
     def _prefill(self, generation: Generation) -> int:
         """Bring the next piece of a prompt into the cache, from the store or by reading it. Returns its tokens."""
-        prompt, start = generation.request.prompt_ids, generation.prefilled
+        prompt, start = generation.prompt, generation.prefilled
         piece = prompt[start : start + PIECE_TOKENS]
         generation.piece = key_after(generation.piece, self.adapters.key(generation.style), piece)
         ends = start + len(piece) == len(prompt)
@@ -145,8 +150,9 @@ class Stepper:
             None if start == 0 else self._bias(torch.arange(end, device=self.device) <= positions[:, None])[None, None]
         )
         logits = self.forward(torch.tensor([piece], device=self.device), positions[None], mask, self.cache)
-        states = self.cache.copy(row, start, end) if self.prefixes.max_bytes else ()
-        read = Piece(states, logits if end == len(generation.request.prompt_ids) else None)
+        keeps = self.prefixes.max_bytes and not generation.begun  # no other text begins like the middle of this one
+        states = self.cache.copy(row, start, end) if keeps else ()
+        read = Piece(states, logits if end == len(generation.prompt) else None)
         if states and logits.isfinite().all():
             self.prefixes.put(generation.piece, read)
         return read
@@ -194,6 +200,9 @@ class Stepper:
         for generation in generations:
             if generation.finished:
                 self._free(generation)
+            elif generation.request.slides and generation.is_full(self.context):
+                prompt, output = generation.request.prompt_ids, generation.output
+                generation.read_again(window(prompt, output, self.context, self.vocabulary.piece))
 
     def _named(self, token: int, logprob: float, top: list[tuple[int, float]]) -> TokenLogprob:
         show = self.vocabulary.show

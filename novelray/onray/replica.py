@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from novelray.endpoint.settings import ServedModel, Settings
+from novelray.endpoint.settings import ChapterSettings, ServedModel, Settings
 from novelray.recipe.serve import ServeSection
 from novelray.recipe.storage import StorageSection
 
@@ -16,6 +16,10 @@ SPARE_REQUESTS = 64
 UPSCALE_S, DOWNSCALE_S = 30.0, 600.0
 """Seconds of load before a replica is added, and of idleness before one leaves: loading a model takes long, and what is
 cached in a replica is worth something."""
+
+
+HANDING_BACK_S = 10.0
+"""Of the time in which a replica has to stop, what it keeps for giving chapters back."""
 
 CONSTRUCTOR_TRIES = 2
 """A model that did not load twice will not load the third time; Serve's own 20 tries would take minutes to say so."""
@@ -61,10 +65,15 @@ class ReplicaSettings(BaseModel):
             max_body_bytes=self.serve.max_body_bytes,
             queue_timeout_s=self.serve.queue_timeout_s,
             request_timeout_s=self.serve.request_timeout_s,
+            chapters=ChapterSettings(**self.serve.chapters.model_dump(), drain_s=self._chapters_drain_s()),
             cors_origins=self.serve.cors_origins,
             access_log=self.serve.access_log,
             sends_request_id=False,  # Serve's proxy does
         )
+
+    def _chapters_drain_s(self) -> float:
+        """Chapters end on their version where the next one need not wait for them; else they are given back."""
+        return max(0.0, self.serve.drain_s - HANDING_BACK_S) if self.surge else 0.0
 
 
 def deployment_options(settings: ReplicaSettings) -> dict[str, Any]:

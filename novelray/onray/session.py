@@ -26,6 +26,7 @@ LOCAL_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": "268435456",
     # From Serve's proxy to a replica: half the processor time for each piece of a stream.
     "RAY_SERVE_PROXY_USE_GRPC": "1",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "novelray.onray.proxy.middlewares",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }

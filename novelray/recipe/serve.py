@@ -32,6 +32,30 @@ class CanarySection(Section):
     """Seconds that are no difference, whatever their share."""
 
 
+class ChaptersSection(Section):
+    """Long texts that are written in the background (`/v1/chapters`)."""
+
+    counts = False
+
+    max_running: Annotated[int, Field(ge=0)] = 2
+    """Chapters that one replica writes at a time; one place of its batch is always kept for requests. 0: none."""
+
+    max_tokens_default: PositiveInt = 8_000
+    """New tokens of a chapter that says neither tokens nor characters."""
+
+    max_tokens: PositiveInt = 100_000
+    """Most new tokens of one chapter."""
+
+    max_open: PositiveInt = 1_000
+    """Chapters of all keys that are written or wait; more are answered 429."""
+
+    max_open_per_key: PositiveInt = 20
+    """Chapters of one key that are written or wait; more are answered 429."""
+
+    keep_days: PositiveInt = 30
+    """Days after which a chapter that is over is removed, with its text."""
+
+
 class ServeSection(Section):
     """An OpenAI-compatible HTTP endpoint on Ray Serve."""
 
@@ -99,6 +123,8 @@ class ServeSection(Section):
 
     request_timeout_s: PositiveInt | None = 3600
     """Seconds after which a request is ended, whatever it has written; null: it may take as long as it does."""
+
+    chapters: ChaptersSection = ChaptersSection()
 
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may ask from a browser, such as `https://write.example`; `*`: any. Default: none."""

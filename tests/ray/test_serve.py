@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 import socket
 import time
 from collections import Counter
@@ -15,6 +17,7 @@ import httpx
 import openai
 import pytest
 import ray
+from ray.util.state import list_actors
 from support.endpoint import is_idle, post, raw, until
 from support.tiny import tiny_llama
 
@@ -226,3 +229,28 @@ def test_a_port_in_use_is_refused_before_anything_starts(ray_session):
         with pytest.raises(CapacityError) as caught:
             check_port(section)
     assert "--set serve.port=" in caught.value.hint
+
+
+def test_a_replica_that_dies_ends_its_streams_with_an_error_and_its_chapters_go_on(served, client):
+    chapter = httpx.post(
+        f"{served[0]}/v1/chapters",
+        json={"prompt": "山雨欲来", "max_tokens": 3_000, "ignore_eos": True, "seed": 4},
+        headers={"Authorization": f"Bearer {served[1]}"},
+    ).json()["id"]
+    asked = {"prompt": "a", "max_tokens": 4_000, "stream": True, **LONG}
+    with httpx.Client(base_url=served[0], headers={"Authorization": f"Bearer {served[1]}"}, timeout=120) as http:
+        until(lambda: http.get(f"/v1/chapters/{chapter}").json()["characters"] > 0, 20)
+        with http.stream("POST", "/v1/completions", json=asked) as response:
+            lines = response.iter_lines()
+            next(lines)
+            (replica,) = [a for a in list_actors() if "endpoint" in a.class_name and a.state == "ALIVE"]
+            os.kill(replica.pid, signal.SIGKILL)
+            last = [line for line in lines if line][-1]
+        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "replica_lost"
+        until(lambda: http.get("/ready").status_code == 200, 120)
+        followed = http.get(f"/v1/chapters/{chapter}/text", params={"follow": "true"}).text
+        assert followed.endswith("data: [DONE]\n\n")
+        done = http.get(f"/v1/chapters/{chapter}").json()
+        text = http.get(f"/v1/chapters/{chapter}/text").json()["text"]
+    assert (done["status"], done["usage"]["completion_tokens"]) == ("done", 3_000)
+    assert len(text) == done["characters"]

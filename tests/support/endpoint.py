@@ -57,6 +57,8 @@ class ScriptedEngine:
         text = (self.text * limit)[:limit] if sampling.ignore_eos else self.text
         cut = text[:limit]
         for i, char in enumerate(cut):
+            if i < len(request.resumed):
+                continue
             await asyncio.sleep(self.pause_s)
             if i == self.fail_at:
                 raise RuntimeError("the engine broke")

@@ -161,6 +161,8 @@ class VllmEngine:
 
     def _submit(self, request: Request) -> _Running:
         """Check a request and hand it to vLLM. Raises what `generate` documents."""
+        if request.resumed or request.slides:
+            raise RequestError("vLLM does not go on with a text beyond its context, nor after a break.", EMBEDDED)
         if self._closing:
             raise EngineError("The engine is closing.", "Send the request to another replica.")
         limit = new_tokens(request, self._served.context, self._served.vocabulary)
