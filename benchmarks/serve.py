@@ -9,7 +9,7 @@
 - one client: time to the first token and between tokens, through HTTP and Serve, and of the engine alone in a process.
 
 Every client asks for the same number of new tokens after a prompt of 100 characters from the books, temperature 0.8; no
-text ends early. Rounds alternate, medians are compared. Clients run in a process of their own on the same cores.
+text ends early; connections are up before the clock starts. Rounds alternate, medians are compared. Clients run in a process of their own on the same cores.
 Not covered: GPUs, several replicas, long prompts.
 
 Prints a table and, last, one JSON object: `ratio_bare_N` and `ratio_transformers_N` are our tokens/s over theirs at N
@@ -32,6 +32,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])  # this file's own folder would hide the package `serve` behind this file
@@ -175,7 +176,8 @@ def engine_alone(folder: Path, prompts: list[str], options: argparse.Namespace) 
     from novelray.generate.protocol import Request, Sampling
 
     async def run() -> dict[str, float]:
-        engine = EmbeddedEngine(*loaded(folder), max_batch=32)
+        with ThreadPoolExecutor(1) as thread:  # as in serve/engine.py
+            engine = thread.submit(lambda: EmbeddedEngine(*loaded(folder), max_batch=32)).result()
         sampling = Sampling(max_tokens=options.tokens, **SAMPLING)
         for i in range(2):
             request = Request(str(i), engine.encode(prompts[0] + "。" * i), sampling)
@@ -262,6 +264,11 @@ def clients(url: str, model: str, prompts: list[str], tokens: int) -> dict[str, 
     """The body of that process."""
     import aiohttp
 
+    async def warm(session: aiohttp.ClientSession) -> None:
+        body = {"model": model, "prompt": "。", "max_tokens": 1}
+        async with session.post(f"{url}/v1/completions", json=body) as answer:
+            await answer.read()
+
     async def one(session: aiohttp.ClientSession, prompt: str, times: list[float]) -> None:
         body = {"model": model, "prompt": prompt, "max_tokens": tokens, "stream": True, **SAMPLING}
         times.append(time.perf_counter())
@@ -276,6 +283,7 @@ def clients(url: str, model: str, prompts: list[str], tokens: int) -> dict[str, 
         timeout = aiohttp.ClientTimeout(total=600)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
             times: list[list[float]] = [[] for _ in prompts]
+            await asyncio.gather(*[warm(session) for _ in prompts])
             await asyncio.gather(*[one(session, p, t) for p, t in zip(prompts, times, strict=True)])
         return timed(times, tokens)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,11 @@ def load_engine(settings: ReplicaSettings) -> Loaded:
             raise ModelError("vLLM computes on GPUs only.", "Set serve.engine to embedded, or device to gpu.")
         # Ray gives an actor as many threads as it reserved CPUs, which is one: far too few for a forward pass.
         torch.set_num_threads(settings.threads or max(1, (os.cpu_count() or 1) // settings.serve.replicas))
-    artifacts = _artifacts(settings)
-    return _with_adapters(settings, artifacts) if settings.serve.adapters else _alone(settings, artifacts)
+    load = _with_adapters if settings.serve.adapters else _alone
+    # In a thread that ends: one that has computed keeps its OpenMP threads, and as soon as there are more of those than
+    # cores, libgomp puts the engine's to sleep after every operation; a step of a small model then takes twice as long.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(load, settings, _artifacts(settings)).result()
 
 
 def index_for(settings: ReplicaSettings) -> CopyIndex | None:
