@@ -9,7 +9,8 @@
 - one client: time to the first token and between tokens, through HTTP and Serve, and of the engine alone in a process.
 
 Every client asks for the same number of new tokens after a prompt of 100 characters from the books, temperature 0.8; no
-text ends early; connections are up before the clock starts. Rounds alternate, medians are compared. Clients run in a process of their own on the same cores.
+text ends early; connections are up before the clock starts. Rounds alternate, medians are compared. Clients run in a
+process of their own on the same cores.
 Not covered: GPUs, several replicas, long prompts.
 
 Prints a table and, last, one JSON object: `ratio_bare_N` and `ratio_transformers_N` are our tokens/s over theirs at N
