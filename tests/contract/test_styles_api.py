@@ -105,7 +105,7 @@ def test_an_adapter_of_another_base_is_refused_and_says_which(client, place):
 
 
 def test_the_style_changes_while_the_text_streams_on(client):
-    asked = {**ASKED, "max_tokens": 400, "stream": True, "logprobs": 0}
+    asked = {**ASKED, "max_tokens": 1500, "stream": True, "logprobs": 0}
 
     def tokens(change):
         found = []
@@ -122,7 +122,7 @@ def test_the_style_changes_while_the_text_streams_on(client):
 
     plain, changed = tokens(None), tokens({"letters": 1.0})
     same = next(i for i, (a, b) in enumerate(zip(plain, changed, strict=False)) if a != b)
-    assert 1 <= same < 380, "what was written stays, what follows is in the new style"
+    assert 1 <= same < 1400, "what was written stays, what follows is in the new style"
 
 
 def test_a_model_that_is_an_adapter_stays_beside_its_base(place):
@@ -153,7 +153,11 @@ def test_the_examples_of_the_documentation_run(client, tmp_path, monkeypatch, ca
     url = str(client.base_url).rstrip("/")
 
     def here(text):
-        return text.replace("http://127.0.0.1:8000", url).replace("my-novel", "tiny")
+        text = text.replace("http://127.0.0.1:8000", url).replace("my-novel", "tiny")
+        # A tiny model would be done before anybody could change its style.
+        return text.replace("max_tokens=200", "max_tokens=3000").replace(
+            "extra_body={", 'extra_body={"ignore_eos": True, '
+        )
 
     (tmp_path / ".novelray").mkdir()
     (tmp_path / ".novelray" / "api-key").write_text("nr-x")
