@@ -198,6 +198,32 @@ def test_more_replicas_than_fit_are_refused_at_once(served, settings):
         deploy(settings.model_copy(update={"serve": section}), SAID.append)
 
 
+def test_a_replica_that_dies_ends_its_streams_with_an_error_and_its_chapters_go_on(served, client):
+    chapter = httpx.post(
+        f"{served[0]}/v1/chapters",
+        json={"prompt": "山雨欲来", "max_tokens": 3_000, "ignore_eos": True, "seed": 4},
+        headers={"Authorization": f"Bearer {served[1]}"},
+    ).json()["id"]
+    asked = {"prompt": "a", "max_tokens": 4_000, "stream": True, **LONG}
+    with httpx.Client(base_url=served[0], headers={"Authorization": f"Bearer {served[1]}"}, timeout=120) as http:
+        until(lambda: http.get(f"/v1/chapters/{chapter}").json()["characters"] > 0, 20)
+        with http.stream("POST", "/v1/completions", json=asked) as response:
+            lines = response.iter_lines()
+            next(lines)
+            actors = list_actors(address=ray.get_runtime_context().gcs_address)
+            (replica,) = [a for a in actors if "endpoint" in a.class_name and a.state == "ALIVE"]
+            os.kill(replica.pid, signal.SIGKILL)
+            last = [line for line in lines if line][-1]
+        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "replica_lost"
+        until(lambda: http.get("/ready").status_code == 200, 120)
+        followed = http.get(f"/v1/chapters/{chapter}/text", params={"follow": "true"}).text
+        assert followed.endswith("data: [DONE]\n\n")
+        done = http.get(f"/v1/chapters/{chapter}").json()
+        text = http.get(f"/v1/chapters/{chapter}/text").json()["text"]
+    assert (done["status"], done["usage"]["completion_tokens"]) == ("done", 3_000)
+    assert len(text) == done["characters"]
+
+
 def test_a_new_version_replaces_the_old_one_and_a_bad_model_says_why(served, settings, client, tmp_path):
     deploy(settings.model_copy(update={"version": "tiny@ffff"}), SAID.append, ready_s=120)
     until(lambda: [m.id for m in client.models.list()] == ["tiny@ffff"], 60)
@@ -229,28 +255,3 @@ def test_a_port_in_use_is_refused_before_anything_starts(ray_session):
         with pytest.raises(CapacityError) as caught:
             check_port(section)
     assert "--set serve.port=" in caught.value.hint
-
-
-def test_a_replica_that_dies_ends_its_streams_with_an_error_and_its_chapters_go_on(served, client):
-    chapter = httpx.post(
-        f"{served[0]}/v1/chapters",
-        json={"prompt": "山雨欲来", "max_tokens": 3_000, "ignore_eos": True, "seed": 4},
-        headers={"Authorization": f"Bearer {served[1]}"},
-    ).json()["id"]
-    asked = {"prompt": "a", "max_tokens": 4_000, "stream": True, **LONG}
-    with httpx.Client(base_url=served[0], headers={"Authorization": f"Bearer {served[1]}"}, timeout=120) as http:
-        until(lambda: http.get(f"/v1/chapters/{chapter}").json()["characters"] > 0, 20)
-        with http.stream("POST", "/v1/completions", json=asked) as response:
-            lines = response.iter_lines()
-            next(lines)
-            (replica,) = [a for a in list_actors() if "endpoint" in a.class_name and a.state == "ALIVE"]
-            os.kill(replica.pid, signal.SIGKILL)
-            last = [line for line in lines if line][-1]
-        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "replica_lost"
-        until(lambda: http.get("/ready").status_code == 200, 120)
-        followed = http.get(f"/v1/chapters/{chapter}/text", params={"follow": "true"}).text
-        assert followed.endswith("data: [DONE]\n\n")
-        done = http.get(f"/v1/chapters/{chapter}").json()
-        text = http.get(f"/v1/chapters/{chapter}/text").json()["text"]
-    assert (done["status"], done["usage"]["completion_tokens"]) == ("done", 3_000)
-    assert len(text) == done["characters"]
