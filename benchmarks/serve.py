@@ -40,6 +40,8 @@ sys.path[0] = str(Path(__file__).parents[1])  # this file's own folder would hid
 
 CONTEXT = 1024
 SAMPLING = {"temperature": 0.8}
+ALONE = 8
+"""Requests that one client makes, one after the other."""
 
 
 def main() -> None:
@@ -53,11 +55,11 @@ def main() -> None:
             peers = {} if options.no_peer else {mode: Peer(folder / "model", mode) for mode in ("static", "batching")}
             for number in range(options.rounds + 1):  # the first round warms up and is not counted
                 for clients in (1, *options.clients):
-                    some = random.Random(number).sample(prompts, clients)
-                    measured = {"ours": ask_ours(some)}
+                    some = random.Random(number).sample(prompts, max(clients, ALONE))
+                    measured = {"ours": ask_ours(some, clients)}
                     measured["bare"] = apart(bare if clients > 1 else engine_alone, folder / "model", some, options)
                     for mode, peer in peers.items():
-                        measured[mode] = peer.ask(some, options)
+                        measured[mode] = peer.ask(some, clients, options)
                     for who, found in measured.items():
                         if number:
                             rows.setdefault((who, clients), []).append(found)
@@ -180,11 +182,12 @@ def engine_alone(folder: Path, prompts: list[str], options: argparse.Namespace) 
         with ThreadPoolExecutor(1) as thread:  # as in serve/engine.py
             engine = thread.submit(lambda: EmbeddedEngine(*loaded(folder), max_batch=32)).result()
         sampling = Sampling(max_tokens=options.tokens, **SAMPLING)
-        for i in range(2):
-            request = Request(str(i), engine.encode(prompts[0] + "。" * i), sampling)
-            times = [time.perf_counter(), *[time.perf_counter() async for _ in engine.generate(request)]]
+        times = []
+        for i, prompt in enumerate(["。", *prompts]):  # the first one warms up
+            request = Request(str(i), engine.encode(prompt), sampling)
+            times.append([time.perf_counter(), *[time.perf_counter() async for _ in engine.generate(request)]])
         await engine.close()
-        return timed([times], options.tokens)
+        return timed(times[1:], options.tokens)
 
     return asyncio.run(run())
 
@@ -198,7 +201,7 @@ class ours:
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self.folder, self.options = folder, options
 
-    def __enter__(self) -> Callable[[list[str]], dict[str, float]]:
+    def __enter__(self) -> Callable[[list[str], int], dict[str, float]]:
         from novelray.onray import session
         from novelray.onray.deploy import deploy
         from novelray.onray.replica import ReplicaSettings
@@ -210,7 +213,7 @@ class ours:
             source=f"folder:{self.folder / 'model'}", version="bench@1", device="cpu", serve=section
         )
         url = deploy(settings, lambda line: None).url
-        return lambda prompts: ask(url, "bench", prompts, self.options)
+        return lambda prompts, at_once: ask(url, "bench", prompts, at_once, self.options)
 
     def __exit__(self, *_: object) -> None:
         from novelray.onray import session
@@ -234,11 +237,11 @@ class Peer:
         until_up(f"http://127.0.0.1:{self.port}/health", self.process)
         self.pause()
 
-    def ask(self, prompts: list[str], options: argparse.Namespace) -> dict[str, float]:
+    def ask(self, prompts: list[str], at_once: int, options: argparse.Namespace) -> dict[str, float]:
         """As `ask`."""
         self.signal("CONT")
         try:
-            return ask(f"http://127.0.0.1:{self.port}", self.name, prompts, options)
+            return ask(f"http://127.0.0.1:{self.port}", self.name, prompts, at_once, options)
         finally:
             self.pause()
 
@@ -256,12 +259,12 @@ class Peer:
         self.process.wait()
 
 
-def ask(url: str, model: str, prompts: list[str], options: argparse.Namespace) -> dict[str, float]:
-    """What clients see who all ask at once, each with its own connection, in a process of their own."""
-    return apart(clients, url, model, prompts, options.tokens)
+def ask(url: str, model: str, prompts: list[str], at_once: int, options: argparse.Namespace) -> dict[str, float]:
+    """What so many clients see who ask at once, each with its own connection, in a process of their own."""
+    return apart(clients, url, model, prompts, at_once, options.tokens)
 
 
-def clients(url: str, model: str, prompts: list[str], tokens: int) -> dict[str, float]:
+def clients(url: str, model: str, prompts: list[str], at_once: int, tokens: int) -> dict[str, float]:
     """The body of that process."""
     import aiohttp
 
@@ -272,6 +275,7 @@ def clients(url: str, model: str, prompts: list[str], tokens: int) -> dict[str, 
 
     async def one(session: aiohttp.ClientSession, prompt: str, times: list[float]) -> None:
         body = {"model": model, "prompt": prompt, "max_tokens": tokens, "stream": True, **SAMPLING}
+        await places.acquire()
         times.append(time.perf_counter())
         async with session.post(f"{url}/v1/completions", json=body) as answer:
             assert answer.status == 200, await answer.text()
@@ -279,12 +283,15 @@ def clients(url: str, model: str, prompts: list[str], tokens: int) -> dict[str, 
                 if line.startswith(b"data: {") and b'"text"' in line:
                     assert b'"error"' not in line, line
                     times.append(time.perf_counter())
+        places.release()
+
+    places = asyncio.Semaphore(at_once)
 
     async def run() -> dict[str, float]:
         timeout = aiohttp.ClientTimeout(total=600)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
             times: list[list[float]] = [[] for _ in prompts]
-            await asyncio.gather(*[warm(session) for _ in prompts])
+            await asyncio.gather(*[warm(session) for _ in range(at_once)])
             await asyncio.gather(*[one(session, p, t) for p, t in zip(prompts, times, strict=True)])
         return timed(times, tokens)
 
