@@ -32,8 +32,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])  # this file's own folder would hide the package `serve` behind this file
@@ -195,30 +196,21 @@ def engine_alone(folder: Path, prompts: list[str], options: argparse.Namespace) 
 # ---------------------------------------------------------------- servers and clients
 
 
-class ours:
+@contextmanager
+def ours(folder: Path, options: argparse.Namespace) -> Iterator[Callable[[list[str], int], dict[str, float]]]:
     """Our endpoint, up inside the `with`; gives a function that asks it."""
+    from novelray.onray import session
+    from novelray.onray.deploy import deploy, undeploy
+    from novelray.onray.replica import ReplicaSettings
+    from novelray.recipe.serve import ServeSection
 
-    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        self.folder, self.options = folder, options
-
-    def __enter__(self) -> Callable[[list[str], int], dict[str, float]]:
-        from novelray.onray import session
-        from novelray.onray.deploy import deploy
-        from novelray.onray.replica import ReplicaSettings
-        from novelray.recipe.serve import ServeSection
-
-        session.start(num_cpus=os.cpu_count())
-        section = ServeSection(port=free_port(), max_batch=32, max_queue=64, require_key=False)
-        settings = ReplicaSettings(
-            source=f"folder:{self.folder / 'model'}", version="bench@1", device="cpu", serve=section
-        )
+    session.start(num_cpus=os.cpu_count())
+    section = ServeSection(port=free_port(), max_batch=32, max_queue=64, require_key=False)
+    settings = ReplicaSettings(source=f"folder:{folder / 'model'}", version="bench@1", device="cpu", serve=section)
+    try:
         url = deploy(settings, lambda line: None).url
-        return lambda prompts, at_once: ask(url, "bench", prompts, at_once, self.options)
-
-    def __exit__(self, *_: object) -> None:
-        from novelray.onray import session
-        from novelray.onray.deploy import undeploy
-
+        yield lambda prompts, at_once: ask(url, "bench", prompts, at_once, options)
+    finally:
         undeploy(lambda line: None)
         session.stop()
 

@@ -41,6 +41,17 @@ def artifacts(tmp_path) -> Artifacts:
     return Artifacts(Store(str(tmp_path / "store")), cache=tmp_path / "cache")
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """For models so small that a second thread costs more than it gives, the more so on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def ray_session():
     """One local Ray cluster of two CPUs for the whole test run."""

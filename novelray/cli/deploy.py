@@ -1,4 +1,4 @@
-"""`novelray deploy`: which version clients get on the running cluster (RAY_ADDRESS)."""
+"""`novelray deploy`: which version clients get on the running cluster."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class SizeLimit:
             return await answer(error, scope, receive, send)
         if body is None:
             return None  # the client left before its request was whole
-        return await self.app(scope, _replay(body, receive), send)
+        return await self.app(scope, replay(body, receive), send)
 
     def _check_headers(self, scope: Scope) -> None:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > self.max_header_bytes:
@@ -119,7 +119,7 @@ class SizeLimit:
         return ApiError(413, f"The body is larger than {self.max_bytes} bytes.", code="body_too_large")
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives the whole body first and then waits on the connection, which tells of a disconnect."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -76,12 +76,15 @@ class Account:
         self.pending[day] = self.pending.get(day, Use()) + use
         self._charge(use)
 
+    def stored(self, day: date, use: Use) -> None:
+        """Part of what was counted came to the database by another way."""
+        self._take_off(day, use)
+        self.totals = self.totals.plus(day, use)
+
     def synced(self, sent: dict[date, Use], totals: Totals) -> None:
         """The database has `sent` now, and `totals` in all."""
         for day, use in sent.items():
-            self.pending[day] = self.pending[day] - use
-            if self.pending[day] == Use():
-                del self.pending[day]
+            self._take_off(day, use)
         now = self._clock()
         if now - self._synced < MINUTE_S:  # what happened longer ago was paid for by the time since
             self._charge(totals.ever - self.totals.ever - sum(sent.values(), Use()))
@@ -106,6 +109,11 @@ class Account:
         known = self.totals.today if span == "day" else self.totals.month
         pending = sum(use.tokens for day, use in self.pending.items() if of_span(day))
         return pending + (known.tokens if of_span(self.totals.day) else 0)
+
+    def _take_off(self, day: date, use: Use) -> None:
+        self.pending[day] = self.pending.get(day, Use()) - use
+        if self.pending[day] == Use():
+            del self.pending[day]
 
     def _charge(self, use: Use) -> None:
         for bucket, amount in ((self.requests, use.requests), (self.tokens, use.tokens)):
@@ -149,8 +157,9 @@ class Ticket:
         self._reserved += tokens
         self.account.count(self.day, Use(reserved=tokens))
 
-    def keep(self) -> None:
-        """What is set aside stays so when the request is over: something goes on that will give it back."""
+    def kept(self) -> None:
+        """The database has what is set aside: it stays there until what goes on after the request gives it back."""
+        self.account.stored(self.day, Use(reserved=self._reserved))
         self._reserved = 0
 
     def settle(self, prompt_tokens: int, new_tokens: int) -> None:

@@ -92,10 +92,10 @@ class Service:
         """The day (UTC) on which `reserve` sets aside."""
         return datetime.now(UTC).date() if self._ticket is None else self._ticket.day
 
-    def keep_reserved(self) -> None:
-        """What was set aside stays so after this request: a chapter uses it up, or gives it back in the database."""
+    def reserved_is_kept(self) -> None:
+        """The database has what was set aside: a chapter uses it up, or gives it back, after this request."""
         if self._ticket is not None:
-            self._ticket.keep()
+            self._ticket.kept()
 
     def prompt_read(self, tokens: int) -> None:
         """This request's texts were read by the model."""

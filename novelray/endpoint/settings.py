@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from novelray.endpoint.limits import KeyLimits
+from novelray.recipe.serve import ChaptersSection
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -44,28 +45,8 @@ class ServedModel(BaseModel):
         return cls(id=version, aliases=tuple(n for n in names if n != version), **other)
 
 
-class ChapterSettings(BaseModel):
-    """Texts that are written in the background (novelray/endpoint/chapters)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_running: Annotated[int, Field(ge=0)] = 2
-    """Written at a time by one replica, which always keeps a place in its batch for requests; 0: none."""
-
-    max_tokens_default: Annotated[int, Field(ge=1)] = 8_000
-    """New tokens when a chapter says neither tokens nor characters."""
-
-    max_tokens: Annotated[int, Field(ge=1)] = 100_000
-    """Most new tokens of one chapter."""
-
-    max_open: Annotated[int, Field(ge=1)] = 1_000
-    """Chapters that are written or wait, of all keys; more are answered 429."""
-
-    max_open_per_key: Annotated[int, Field(ge=1)] = 20
-    """The same of one key."""
-
-    keep_days: Seconds = 30.0
-    """Days after which a chapter that is over is removed."""
+class ChapterSettings(ChaptersSection):
+    """Texts that are written in the background (novelray/endpoint/chapters): the recipe's limits, and the pace."""
 
     lease_s: Seconds = 20.0
     """A replica that has not been heard of for so long has lost its chapters to the others."""

@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from novelray.endpoint.answers import unless_gone
 from novelray.endpoint.canary import Arm, Outcome, Split
 from novelray.endpoint.errors import ApiError
-from novelray.endpoint.gate import SizeLimit
+from novelray.endpoint.gate import SizeLimit, replay
 from novelray.endpoint.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ class SplitGate:
                 return self._tell(scope, watched)
         watched = Watched("stable", send)
         try:
-            await self.app(scope, _first(body, receive), watched)
+            await self.app(scope, replay(body, receive), watched)
         finally:  # an error of ours is raised once it was answered
             self._tell(scope, watched)
 
@@ -154,13 +153,3 @@ def _fields(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _first(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """A `receive` with the body in one piece, then what the connection says."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replayed

@@ -56,8 +56,7 @@ class Trace:
 
     def chunk(self, index: int, chunk: Chunk) -> None:
         """A piece of answer `index` was made."""
-        for done in chunk.interventions:
-            self.metrics.add(INTERVENTIONS, model=self.model, rule=done.rule, action=done.action)
+        count_interventions(self.metrics, self.model, chunk)
         so_far, last = self._last.get(index, (0, 0.0))
         tokens, now = chunk.usage.completion_tokens - so_far, self.seconds
         if tokens <= 0:
@@ -70,6 +69,12 @@ class Trace:
         self._last[index] = (chunk.usage.completion_tokens, now)
         self.new_tokens += tokens
         self.metrics.add(NEW_TOKENS, tokens, model=self.model)
+
+
+def count_interventions(metrics: Metrics, model: str, chunk: Chunk) -> None:
+    """What the guard did up to the end of this piece."""
+    for done in chunk.interventions:
+        metrics.add(INTERVENTIONS, model=model, rule=done.rule, action=done.action)
 
 
 def trace_of(scope: MutableMapping[str, Any]) -> Trace:

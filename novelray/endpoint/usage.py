@@ -47,6 +47,16 @@ class Totals:
     today: Use = Use()
     month: Use = Use()
 
+    def plus(self, day: date, use: Use) -> Totals:
+        """These, and what was used on one day."""
+        today, month = day == self.day, (day.year, day.month) == (self.day.year, self.day.month)
+        return Totals(
+            self.day,
+            self.ever + use,
+            self.today + use if today else self.today,
+            self.month + use if month else self.month,
+        )
+
 
 Day = tuple[str, date]
 """A key's id and a day."""

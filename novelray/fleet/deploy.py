@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ def deploy(
     from novelray.onray.versions import replace, start_canary
 
     version, about = _resolved(target, recipe, storage, overrides)
-    session.start()
+    session.connect()
     settings = settings_of(version, about, say)
     if canary is None:
         replace(settings, say)
@@ -48,7 +49,7 @@ def promote() -> None:
     """Give all clients the canary."""
     from novelray.onray import session, versions
 
-    session.start()
+    session.connect()
     versions.promote(say)
 
 
@@ -56,7 +57,7 @@ def roll_back() -> None:
     """Take the canary back."""
     from novelray.onray import session, versions
 
-    session.start()
+    session.connect()
     versions.roll_back(say)
 
 
@@ -64,7 +65,7 @@ def show_status(as_json: bool) -> None:
     """Print what is deployed."""
     from novelray.onray import session, versions
 
-    session.start()
+    session.connect()
     found = versions.status()
     typer.echo(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(versions.told(found)))
 
@@ -78,18 +79,17 @@ def _resolved(target: str, recipe: Path | None, storage: str | None, overrides: 
     if storage and not is_recipe:
         if overrides or recipe:
             raise NovelRayError("--storage stands in place of a recipe.", "Leave --set and --recipe out, or --storage.")
-        store = Store(storage)
-        return Registry(store).resolve(target), _alias(target, About(ServeSection(), StorageSection(root=store.uri)))
+        registry = Registry(Store(storage))
+        about = About(ServeSection(), StorageSection(root=registry.store.uri))
+        return registry.resolve(target), _alias(target, registry, about)
     loaded = load_recipe(path if is_recipe else recipe or DEFAULT_RECIPE, overrides)
     artifacts = Artifacts(Store(loaded.storage.root, loaded.storage.endpoint))
     reference = f"{loaded.model_name}@{loaded.registry.alias}" if is_recipe else target
-    return Registry(artifacts.store).resolve(reference), _alias(reference, About.by(loaded, artifacts))
+    registry = Registry(artifacts.store)
+    return registry.resolve(reference), _alias(reference, registry, About.by(loaded, artifacts))
 
 
-def _alias(reference: str, about: About) -> About:
+def _alias(reference: str, registry: Registry, about: About) -> About:
     """A version that was named by an alias answers to that alias."""
-    import dataclasses
-
-    which = reference.partition("@")[2]
-    is_alias = which and not all(c in "0123456789abcdef" for c in which)
-    return dataclasses.replace(about, alias=which) if is_alias else about
+    name, _, which = reference.partition("@")
+    return dataclasses.replace(about, alias=which) if which in registry.aliases(name) else about

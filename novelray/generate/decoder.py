@@ -8,6 +8,7 @@ joined ones, so nothing is held twice and adapters still find their layers. Othe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -88,7 +89,7 @@ class _Joined:
     def __init__(self, owner: Any, names: Sequence[str]) -> None:
         self._owner, self._names = owner, names
         parts = [getattr(owner, name) for name in names]
-        self._ends = torch.tensor([p.out_features for p in parts]).cumsum(0).tolist()
+        self._ends = list(accumulate(p.out_features for p in parts))
         self.weight = _joined_weight(parts)
         biases = [p.bias for p in parts]
         self.bias = None if biases[0] is None else torch.cat([b.detach() for b in biases])

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from novelray.errors import ModelError, NovelRayError
+from novelray.errors import NovelRayError
 from novelray.generate.batcher import Batcher
 from novelray.generate.detokenise import Vocabulary
 from novelray.generate.forward import fastest
 from novelray.generate.generation import Event, Generation
-from novelray.generate.limits import check_prompt, context_of, end_ids, new_tokens
+from novelray.generate.limits import check_prompt, check_style, context_of, end_ids, new_tokens
 from novelray.generate.prompts import Prompts
 from novelray.generate.protocol import Capacity, Chunk, EngineError, Request, RequestError
 from novelray.generate.steady import make_steady
@@ -34,8 +33,8 @@ PREFIX_BYTES = 512 * 2**20
 """Memory for prompts that may come again, where nothing else is asked for."""
 
 PIECES_PER_S = 500
-"""Most pieces a second that all streams together are handed: each costs the server some 0.1 ms and the network more, in
-processor time that the model needs. One reader gets every token at once, 32 get theirs every 64 ms."""
+"""Most pieces a second that all streams together are handed: each costs the server and the network processor time that
+the model needs. One reader gets every token at once, 32 get theirs every 64 ms."""
 
 Order = tuple[Callable[[], Any], Future[Any]]
 """What the thread is to do between two steps, and where the result goes."""
@@ -111,7 +110,7 @@ class EmbeddedEngine:
 
     async def restyle(self, request_id: str, style: Mapping[str, float]) -> bool:
         """See `Engine.restyle`."""
-        self._check_style(style)
+        check_style(style, self._stepper.adapters, self.model_id)
         with self._changed:
             found = self._live.get(request_id)
             if found is not None:
@@ -180,7 +179,7 @@ class EmbeddedEngine:
         if self._closing:
             raise EngineError("The engine is closing.", "Send the request to another replica.")
         limit = new_tokens(request, self._context, self._vocabulary_size)
-        self._check_style(request.style)
+        check_style(request.style, self._stepper.adapters, self.model_id)
 
         def deliver(event: Event) -> None:
             self._made.setdefault(loop, []).append((stream, event))
@@ -196,15 +195,6 @@ class EmbeddedEngine:
             self._live[request.id] = generation
             self._changed.notify()
         return generation
-
-    def _check_style(self, style: Mapping[str, float]) -> None:
-        for adapter, weight in style.items():
-            if adapter not in self._stepper.adapters:
-                raise ModelError(
-                    f"The adapter {adapter!r} is not loaded on {self.model_id}.", "Load it, or leave it out."
-                )
-            if not math.isfinite(weight):
-                raise RequestError(f"The weight of {adapter} is {weight}.", "It must be a number, usually 0 to 1.")
 
     async def _in_thread(self, order: Callable[[], Any]) -> Any:
         """Have the thread do something between two steps; returns what comes of it."""

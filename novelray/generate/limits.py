@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from novelray.errors import ModelError
@@ -63,6 +64,15 @@ def check_prompt(prompt: Sequence[int], context: int, vocabulary: int) -> None:
     if not prompt:
         raise RequestError("The prompt has no tokens.", "Give at least one character to go on from.")
     _check_ids("prompt", prompt, vocabulary)
+
+
+def check_style(style: Mapping[str, float], loaded: Container[str], model_id: str) -> None:
+    """Raise ModelError for an adapter that is not loaded, RequestError for a weight that is no number."""
+    for adapter, weight in style.items():
+        if adapter not in loaded:
+            raise ModelError(f"The adapter {adapter!r} is not loaded on {model_id}.", "Load it, or leave it out.")
+        if not math.isfinite(weight):
+            raise RequestError(f"The weight of {adapter} is {weight}.", "It must be a number, usually 0 to 1.")
 
 
 def _check_ids(what: str, ids: Sequence[int], vocabulary: int) -> None:

@@ -72,9 +72,13 @@ class SamplerState:
         if sampling.xtc_probability > 0:
             kept = sorted(i for i in words.containing("\n") | ends if i < size)
             self.kept = torch.tensor(kept, dtype=torch.long, device=device)
-        if sampling.temperature > 0:
-            for _ in range(len(output) * (1 if self.kept is None else 2)):
-                self.random.random()
+        for _ in range(len(output) * self.numbers_per_token):
+            self.random.random()
+
+    @property
+    def numbers_per_token(self) -> int:
+        """Random numbers that `Samplers.draw` takes for a token: one for the token, one for whether XTC cuts."""
+        return 0 if self.sampling.temperature == 0 else 1 if self.kept is None else 2
 
     def observe(self, token_id: int) -> None:
         """A token was chosen."""

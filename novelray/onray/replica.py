@@ -17,7 +17,6 @@ UPSCALE_S, DOWNSCALE_S = 30.0, 600.0
 """Seconds of load before a replica is added, and of idleness before one leaves: loading a model takes long, and what is
 cached in a replica is worth something."""
 
-
 HANDING_BACK_S = 10.0
 """Of the time in which a replica has to stop, what it keeps for giving chapters back."""
 

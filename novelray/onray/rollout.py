@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import threading
 from dataclasses import astuple
@@ -21,6 +20,7 @@ from starlette.types import Scope, Send
 
 from novelray.endpoint.canary import Outcome, Split, Tally, reason_to_roll_back
 from novelray.endpoint.errors import ApiError
+from novelray.endpoint.events import event, write
 from novelray.endpoint.relay import plain
 from novelray.endpoint.splitgate import ForwardError
 from novelray.recipe.serve import CanarySection
@@ -174,8 +174,6 @@ async def _break_off(headers: dict[bytes, bytes], send: Send) -> None:
     """End an answer whose replica was lost in the middle: with an error that says so, where it is a stream."""
     if headers.get(b"content-type", b"").startswith(b"text/event-stream"):
         error = ApiError(503, "The replica that wrote this text was lost. It can be tried again.", code="cancelled")
-        event = f"data: {json.dumps(error.body(), separators=(',', ':'))}\n\n"
-        await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await write(send, event(error.body()), last=True)
     else:
         raise ConnectionError("the replica was lost in the middle of an answer")

@@ -24,13 +24,17 @@ LOCAL_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",
     "MALLOC_TOP_PAD_": "268435456",
-    # From Serve's proxy to a replica: half the processor time for each piece of a stream.
+    # From Serve's proxy to a replica: less processor time for each piece of a stream.
     "RAY_SERVE_PROXY_USE_GRPC": "1",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "novelray.onray.proxy.middlewares",
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 """Environment that every worker of a local cluster inherits; `cluster/local` sets the same on its nodes."""
+
+
+THIS_MACHINE = "auto"
+"""Ray's word for the cluster that runs on this machine."""
 
 
 def start(address: str | None = None, dashboard: bool = False, **options: Any) -> None:
@@ -51,6 +55,11 @@ def start(address: str | None = None, dashboard: bool = False, **options: Any) -
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
+        if address == THIS_MACHINE:
+            raise ClusterError(
+                "No cluster runs on this machine, and RAY_ADDRESS names no other.",
+                "Set RAY_ADDRESS, or start one here: novelray serve, or ray start --head",
+            ) from error
         where = address or "a local cluster"
         raise ClusterError(
             f"Could not start Ray on {where}: {str(error).splitlines()[0]}",
@@ -58,6 +67,11 @@ def start(address: str | None = None, dashboard: bool = False, **options: Any) -
         ) from error
     _keep_notes_off_the_screen()
     _keep_token_private()
+
+
+def connect() -> None:
+    """Connect to the cluster that runs: that of `RAY_ADDRESS`, else this machine's. Raises ClusterError without one."""
+    start(os.environ.get("RAY_ADDRESS") or THIS_MACHINE)
 
 
 def _keep_token_private() -> None:

@@ -143,6 +143,7 @@ class ServeSection(Section):
 
     guard: GuardSection = GuardSection()
     """What may not be shown: copies of the training books, blocked terms, what a classifier says no to."""
+
     canary: CanarySection = CanarySection()
     """When a canary is taken back."""
 

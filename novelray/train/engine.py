@@ -205,8 +205,7 @@ def _create_moments(engine: Any) -> None:
         create_moments(adam, flats)
         return
     for flat in flats:
-        device = flat.device if adam.defaults.get("fused") else torch.device("cpu")
-        step = torch.zeros((), dtype=torch.float32, device=device)
+        step = torch.zeros((), dtype=torch.float32, device=flat.device)
         adam.state[flat] = {"step": step, **{k: torch.zeros_like(flat.data) for k in MOMENTS}}
     if stage in (1, 2):
         engine.optimizer._lazy_init_hp_params_optimizer_state()

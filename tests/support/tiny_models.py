@@ -45,3 +45,21 @@ def make_model(tokenizer, kind="llama", seed=0, **changes):
         config = {"llama": LlamaConfig, "qwen2": Qwen2Config}[kind](**shape)
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(config).eval()
+
+
+def sentencepiece_like():
+    """A tokenizer of the kind that Llama 2 has: words, and single bytes for all else."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<unk>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), "▁", "a", "▁a", "r", "i", "v", "e"]
+    model = models.BPE(
+        vocab={w: i for i, w in enumerate(words)}, merges=[("▁", "a")], byte_fallback=True, unk_token="<unk>",
+        fuse_unk=True,
+    )  # fmt: skip
+    backend = Tokenizer(model)
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>")

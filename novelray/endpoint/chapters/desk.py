@@ -11,6 +11,7 @@ from novelray.endpoint.chapters.runner import Runner
 from novelray.endpoint.chapters.table import ChapterTable
 from novelray.endpoint.errors import ApiError
 from novelray.endpoint.job import Job
+from novelray.endpoint.keys import KeyRecord
 from novelray.endpoint.schemas import ChapterRequest, ChatRequest, CompletionRequest
 from novelray.endpoint.service import Service
 
@@ -20,12 +21,17 @@ RETRY_S = 30
 
 @dataclass(frozen=True)
 class Desk:
-    """One request's view of the chapters. `key_id`: empty where requests need no key."""
+    """One request's view of the chapters. `key`: whose they are; None where requests need none."""
 
     service: Service
     table: ChapterTable
     runner: Runner
-    key_id: str
+    key: KeyRecord | None
+
+    @property
+    def key_id(self) -> str:
+        """What the chapters are kept under."""
+        return "" if self.key is None else self.key.id
 
     async def create(self, body: ChapterRequest, idempotency: str | None) -> Chapter:
         """Put a chapter into the queue. Raises ApiError 404, 422, 429 and 503."""
@@ -37,13 +43,13 @@ class Desk:
         self.service.check_ready()
         job = await self._job(body)
         await self._check_room()
-        request = replace(job.requests[0], slides=True)
+        request = replace(job.requests[0], slides=True, caller="" if self.key is None else self.key.name)
         day = self.service.reserved_day()
         new = NewChapter(self.key_id, job.model.id, request, job.provenance(), _digest(said), day, name)
         self.service.reserve(job.model.id, new.most_tokens)
         made = await asyncio.to_thread(self.table.create, new)
         if made.id == new.id:
-            self.service.keep_reserved()
+            self.service.reserved_is_kept()
         self.runner.wake()
         return _same(made, new.body)
 

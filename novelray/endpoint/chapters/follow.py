@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -70,24 +70,18 @@ class Follow(Response):
         """The chapter as it stands now and what of its text is new, as often as it is looked at."""
         pause_s = min(self._settings.chapters.poll_s, self._settings.keep_alive_s)
         while True:
-            grew = self._chapter.characters > self._offset
-            yield self._chapter, await self._read() if grew else ""
+            text = ""
+            if self._chapter.characters > self._offset:
+                text = await asyncio.to_thread(self._table.text, self._chapter.id, self._offset)
+            yield self._chapter, text
             if not (self._chapter.over or self._chapter.characters > self._offset):
                 await asyncio.sleep(pause_s)
-            found = await _in_thread(self._table.get, self._chapter.key_id, self._chapter.id)
+            found = await asyncio.to_thread(self._table.get, self._chapter.key_id, self._chapter.id)
             if found is None:
                 raise ApiError(404, "The chapter was removed.", code="chapter_not_found")
             self._chapter = found
-
-    async def _read(self) -> str:
-        text: str = await _in_thread(self._table.text, self._chapter.id, self._offset)
-        return text
 
 
 def failure(message: str) -> ApiError:
     """Why a chapter failed."""
     return ApiError(500, message, code="chapter_failed")
-
-
-def _in_thread(work: Callable[..., Any], *values: Any) -> Awaitable[Any]:
-    return asyncio.to_thread(work, *values)

@@ -94,14 +94,18 @@ class Growth:
 def to_json(request: Request) -> str:
     """What of a request is kept."""
     sampling = json.loads(_SAMPLING.dump_json(request.sampling))
-    return json.dumps({"prompt_ids": request.prompt_ids, "sampling": sampling, "style": dict(request.style)})
+    kept = {"prompt_ids": request.prompt_ids, "style": dict(request.style), "caller": request.caller}
+    return json.dumps({**kept, "sampling": sampling})
 
 
 def from_json(chapter_id: str, text: str, resumed: tuple[int, ...]) -> Request:
     """The request, which goes on after the tokens that are there."""
     found = json.loads(text)
-    sampling = _SAMPLING.validate_python(_tuples(found["sampling"]))
-    return Request(chapter_id, tuple(found["prompt_ids"]), sampling, found["style"], resumed=resumed, slides=True)
+    found |= {
+        "prompt_ids": tuple(found["prompt_ids"]),
+        "sampling": _SAMPLING.validate_python(_tuples(found["sampling"])),
+    }
+    return Request(chapter_id, **found, resumed=resumed, slides=True)
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

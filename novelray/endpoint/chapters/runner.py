@@ -16,8 +16,9 @@ from typing import Any
 from novelray.endpoint.answers import Answers
 from novelray.endpoint.chapters.record import Growth, Work
 from novelray.endpoint.chapters.table import ChapterTable
-from novelray.endpoint.metrics import NEW_TOKENS, PROMPT_TOKENS, Metrics
+from novelray.endpoint.metrics import CACHED_TOKENS, NEW_TOKENS, PROMPT_TOKENS, Metrics
 from novelray.endpoint.settings import Settings
+from novelray.endpoint.trace import count_interventions
 from novelray.errors import ModelError, StorageError
 from novelray.generate.protocol import Chunk, Engine, PromptTooLongError, QueueFullError, RequestError
 
@@ -125,20 +126,26 @@ class Runner:
 
     async def _generate(self, work: Work) -> None:
         async with Answers(self._engine, [work.request]) as answers:
-            if not work.request.resumed:
-                self._metrics.add(PROMPT_TOKENS, len(work.request.prompt_ids), model=work.model)
             written: list[Chunk] = []
-            since = time.monotonic()
+            since, first = time.monotonic(), not work.request.resumed
             while not answers.finished:
                 item = await answers.next(max(0.0, since + self._settings.flush_s - time.monotonic()))
                 if item is not None:
                     written.append(item[1])
-                    self._metrics.add(NEW_TOKENS, len(item[1].token_ids), model=work.model)
+                    self._count(work, item[1], first)
+                    first = False
                     if item[1].finish_reason == "cancelled":  # the engine closes
                         return await self._end(self._table.release, self.owner, work.id)
                 if item is None or answers.finished or sum(len(c.token_ids) for c in written) >= FLUSH_TOKENS:
                     await self._flush(work, written)
                     written, since = [], time.monotonic()
+
+    def _count(self, work: Work, chunk: Chunk, first: bool) -> None:
+        if first:
+            self._metrics.add(PROMPT_TOKENS, len(work.request.prompt_ids), model=work.model)
+            self._metrics.add(CACHED_TOKENS, chunk.usage.cached_tokens, model=work.model)
+        self._metrics.add(NEW_TOKENS, len(chunk.token_ids), model=work.model)
+        count_interventions(self._metrics, work.model, chunk)
 
     async def _flush(self, work: Work, chunks: list[Chunk]) -> None:
         text = "".join(c.text for c in chunks)

@@ -33,7 +33,10 @@ class ChapterTable:
         self._now: ColumnElement[float] = literal_column(_NOW[engine.dialect.name])
 
     def create(self, new: NewChapter) -> Chapter:
-        """Put a chapter into the queue. The same key of the same client gives the chapter that is there."""
+        """Put a chapter into the queue and set its tokens aside, both or neither.
+
+        The same key of the same client gives the chapter that is there.
+        """
         values: dict[str, Any] = {
             "id": new.id, "key_id": new.key_id, "idempotency": new.idempotency, "body": new.body,
             "model": new.model, "request": to_json(new.request), "provenance": json.dumps(new.provenance),
@@ -44,6 +47,7 @@ class ChapterTable:
         try:
             with answering(IntegrityError), self._engine.begin() as connection:
                 connection.execute(insert(chapters).values(values))
+                self._count(connection, new.key_id, {new.reserved_day: Use(reserved=new.most_tokens)})
         except IntegrityError:
             found = self.asked_before(new.key_id, str(new.idempotency))
             assert found is not None, "only the idempotency key can be there already"

@@ -26,8 +26,7 @@ async def desk_of(request: Request) -> Desk:
     table, runner = request.app.state.chapters
     if table is None:
         raise ApiError(404, "This endpoint writes no chapters: it has no database.", code="chapters_off")
-    record = request.scope.get("novelray.key")
-    return Desk(await service_of(request), table, runner, "" if record is None else record.id)
+    return Desk(await service_of(request), table, runner, request.scope.get("novelray.key"))
 
 
 Here = Annotated[Desk, Depends(desk_of)]

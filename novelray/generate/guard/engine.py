@@ -9,7 +9,7 @@ an engine has none to give, the answer ends at the same place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -35,8 +35,6 @@ class Guard:
     terms: Terms | None = None
     masks: bool = False
     checker: Checker | None = None
-    on_intervention: Callable[[str, str], None] = lambda rule, action: None
-    """Called with the rule and the action of each intervention, for metrics."""
 
     @property
     def active(self) -> bool:
@@ -166,4 +164,3 @@ class _Answer:
         self._done.append(done)
         text = "".join(self._given)[offset : offset + length]
         audit.write(done, self._request, self._guard.version, text)
-        self._guard.on_intervention(rule, action)

@@ -19,9 +19,6 @@ from novelray.generate.guard.copying import CopyRun, Limits
 from novelray.generate.guard.index import CopyIndex
 from novelray.shards.grams import BASE, GRAM
 
-_WORD_START = "▁"
-"""How tokenizers of the SentencePiece kind write a space."""
-
 
 class TokenTable:
     """The tokens of a vocabulary by the folded character that they begin with."""
@@ -33,10 +30,10 @@ class TokenTable:
         self.continuing: list[int] = []
         """Tokens that begin inside a character."""
         for token in range(vocabulary.size):
-            data = vocabulary.bytes_of(token)
+            data = vocabulary.piece(token)
             if data and 0x80 <= data[0] < 0xC0:
                 self.continuing.append(token)
-            codes = fold(text_of(vocabulary, token)).tolist()
+            codes = fold(data.decode("utf-8", "ignore")).tolist()
             self.share.append(sum(map(limits.share, codes)))
             if codes:
                 self.beginning[codes[0]].append(token)
@@ -93,8 +90,9 @@ class CopySteering:
         left = limits.whole - run.used
         if left >= table.longest:
             return []
+        piece = self._vocabulary.piece
         tokens = [t for code in self._going_on(table.codes) for t in table.beginning[code] if table.share[t] > left]
-        banned = [t for t in tokens if run.copy().push(text_of(self._vocabulary, t)) is not None]
+        banned = [t for t in tokens if run.copy().push(piece(t).decode("utf-8", "ignore")) is not None]
         if self._detokeniser.waits:
             peek = self._detokeniser.peek
             banned += [t for t in table.continuing if run.copy().push(peek(t)) is not None]
@@ -109,11 +107,3 @@ class CopySteering:
         base = (run.polynomial - leaving) * BASE % (1 << 64)
         found: list[int] = codes[run.index.has_each(np.uint64(base) + codes)].tolist()
         return found
-
-
-def text_of(vocabulary: Vocabulary, token: int) -> str:
-    """What a token adds to a text in which no character is unfinished."""
-    if vocabulary.is_special(token):
-        return ""
-    data = vocabulary.bytes_of(token)
-    return data.decode("utf-8", "ignore") if data else vocabulary.show(token).replace(_WORD_START, " ")

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from novelray.errors import ModelError, NovelRayError
+from novelray.errors import NovelRayError
 from novelray.generate.batcher import Batcher
 from novelray.generate.detokenise import Vocabulary
 from novelray.generate.generation import Generation
-from novelray.generate.limits import new_tokens
+from novelray.generate.limits import check_style, new_tokens
 from novelray.generate.on_vllm.adapters import Key, StyleAdapters
 from novelray.generate.on_vllm.params import params_of
 from novelray.generate.prompts import Prompts
@@ -179,13 +178,7 @@ class VllmEngine:
         return running
 
     def _check_style(self, style: Mapping[str, float]) -> None:
-        for adapter, weight in style.items():
-            if adapter not in self._adapters:
-                raise ModelError(
-                    f"The adapter {adapter!r} is not loaded on {self._served.model_id}.", "Load it, or leave it out."
-                )
-            if not math.isfinite(weight):
-                raise RequestError(f"The weight of {adapter} is {weight}.", "It must be a number, usually 0 to 1.")
+        check_style(style, self._adapters, self._served.model_id)
         self._adapters.check(style)
 
     def _leave(self, running: _Running) -> None:

@@ -80,7 +80,7 @@ class Row:
     def _pass_numbers(self) -> None:
         """The numbers of a place that has its token, also where another process drew it."""
         self._numbers.again()
-        for _ in range(0 if self.state.sampling.temperature == 0 else 1 if self.state.kept is None else 2):
+        for _ in range(self.state.numbers_per_token):
             self._numbers.random()
         self._numbers.forward()
 

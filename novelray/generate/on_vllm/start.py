@@ -38,7 +38,7 @@ class Options:
 def engine_args(folder: Path, options: Options) -> dict[str, Any]:
     """Arguments of vLLM's AsyncEngineArgs. Pure.
 
-    With several GPUs vLLM's workers are Ray actors in the placement group of the actor that calls it (decision 28).
+    With several GPUs vLLM's workers are Ray actors in the placement group of the actor that calls it (decision 29).
     """
     return {
         "model": str(folder),

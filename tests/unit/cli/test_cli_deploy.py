@@ -19,7 +19,7 @@ def asked(monkeypatch):
     """What is asked of the cluster: (verb, arguments)."""
     calls = []
     monkeypatch.setenv("NOVELRAY_API_KEY", "nr-x")
-    monkeypatch.setattr("novelray.onray.session.start", lambda: None)
+    monkeypatch.setattr("novelray.onray.session.connect", lambda: None)
     monkeypatch.setattr("novelray.onray.serving.ensure_key", lambda url=None: None)
     for verb in ("replace", "start_canary", "promote", "roll_back"):
         monkeypatch.setattr(
@@ -51,6 +51,27 @@ def test_a_recipe_means_its_model_and_a_reference_any_version(asked, recipe):
     assert {(s.serve.port, s.serve.max_batch) for s in found} == {(8123, 3)}
     assert found[1].source == "artifact:model-1"
     assert found[1].storage.root == str(recipe.parent / "novelray-data"), "it has to mean the same on a worker"
+
+
+def test_an_alias_may_look_like_a_digest(asked, recipe):
+    Registry(Store("novelray-data")).alias("tale", "cafe", DIGESTS[1])
+    assert main(["deploy", "tale@cafe"]) == 0
+    assert asked[0][1][0].aliases == ("cafe",)
+
+
+def test_without_a_cluster_none_is_started_that_would_end_with_the_command(recipe, monkeypatch, capsys):
+    def init(address, **_):
+        assert address == "auto"
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # other tests may have a cluster
+    monkeypatch.setattr("ray.init", init)
+    for asking in (["recipe.yaml"], ["tale@next", "--canary", "0.1"], ["--promote"], ["--rollback"], ["--status"]):
+        assert main(["deploy", *asking]) == 3
+        shown = capsys.readouterr().err
+        assert "No cluster runs on this machine" in shown
+        assert "RAY_ADDRESS" in shown
 
 
 def test_a_storage_root_is_enough(asked, recipe, tmp_path_factory, monkeypatch):

@@ -271,6 +271,14 @@ def table(home):
     store.close()
 
 
+@pytest.fixture
+def reserved(home):
+    """Asks what is set aside in the database for the key "k"."""
+    store = KeyStore(default_url(home))
+    yield lambda: store.usage.exchange({}, ["k"], TODAY)["k"].ever.reserved
+    store.close()
+
+
 def new(**changes):
     request = Request("", (1, 2), Sampling(max_tokens=1_000, seed=3, stop=("终",), logit_bias={5: -1.0}), {"s": 0.5})
     return NewChapter(
@@ -299,6 +307,18 @@ def test_a_runner_that_dies_loses_its_chapter_when_its_lease_runs_out_and_cannot
     done = table.get("k", made.id)
     assert (done.status, done.finish_reason, done.stop_reason, done.tokens) == ("done", "stop", "终", 4)
     assert table.text(made.id, 0) == "山雨欲来"
+
+
+def test_tokens_are_set_aside_with_the_chapter_whatever_becomes_of_the_replica_that_took_it(table, reserved):
+    wanted = new(idempotency="once")
+    table.create(wanted)
+    table.create(new(idempotency="once"))
+    assert reserved() == wanted.most_tokens == 1_002
+    work = table.claim("one", [MODEL], 9, 4)
+    table.grow(work, "one", Growth("山雨", (7, 8)), 9)
+    assert reserved() == 998
+    table.grow(work, "one", Growth("", (), "stop"), 9)
+    assert reserved() == 0
 
 
 def test_a_request_comes_back_from_the_database_as_it_was(table):

@@ -107,6 +107,22 @@ def test_what_a_request_reserved_and_did_not_use_is_given_back(keys, meters):
     enter(meters[0], record).reserve(80)
 
 
+def test_what_the_database_keeps_for_a_request_counts_at_once_and_once(keys, meters, at):
+    _, record = keys.create("ada", KeyLimits(tokens_per_minute=100, tokens_per_day=100))
+    ticket = enter(meters[0], record)
+    ticket.reserve(90)
+    keys.usage.exchange({(record.id, ticket.day): Use(reserved=90)}, [], ticket.day)
+    ticket.kept()
+    ticket.settle(0, 0)
+    for _ in range(2):
+        assert refused(enter(meters[0], record).reserve, 11).code == "insufficient_quota"
+        sync(meters[0])
+    assert keys.usage.exchange({}, [record.id], ticket.day)[record.id].ever.reserved == 90
+    keys.usage.exchange({(record.id, ticket.day): Use(reserved=-90)}, [], ticket.day)
+    sync(meters[0])
+    enter(meters[0], record).reserve(95)
+
+
 def test_a_day_quota_ends_at_midnight_utc_and_a_month_quota_with_the_month(keys, meters, at):
     _, daily = keys.create("ada", KeyLimits(tokens_per_day=100))
     _, monthly = keys.create("bob", KeyLimits(tokens_per_month=100))

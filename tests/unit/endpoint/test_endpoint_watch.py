@@ -11,6 +11,7 @@ from support.endpoint import ScriptedEngine, is_idle, until
 
 from novelray.endpoint.keys import KeyStore, default_url
 from novelray.endpoint.metrics import METRICS
+from novelray.endpoint.settings import ChapterSettings
 from novelray.generate.guard.engine import Guard, guarded
 from novelray.generate.guard.terms import Terms
 
@@ -132,6 +133,23 @@ def test_cached_prompts_and_what_the_guard_did_are_counted(start, metrics):
             assert '"cached_tokens":2' in usage.text
     assert metrics.total("cached_prompt_tokens_total", model=MODEL) == metrics.total("prompt_tokens_total") == 4
     assert metrics.total("guard_interventions_total", model=MODEL, rule="terms", action="mask") == 6
+
+
+def test_what_a_chapter_costs_and_what_the_guard_did_in_it_are_counted(start, metrics, tmp_path, caplog):
+    keys = KeyStore(default_url(tmp_path))
+    secret, _ = keys.create("ada")
+    engine = guarded(ScriptedEngine(text="这个敏感词不说", cached=2), Guard(terms=Terms(["敏感词"]), masks=True))
+    quick = ChapterSettings(flush_s=0.02, poll_s=0.02)
+    with start(engine, keys=keys, metrics=metrics, chapters=quick) as client:
+        client.headers["Authorization"] = f"Bearer {secret}"
+        made = client.post("/v1/chapters", json={"prompt": "从前"}).json()
+        until(lambda: client.get(f"/v1/chapters/{made['id']}").json()["status"] == "done")
+    (audited,) = [json.loads(r.getMessage()) for r in caplog.records if r.name == "novelray.guard"]
+    assert (audited["request"], audited["key"]) == (made["id"], "ada")
+    assert metrics.total("prompt_tokens_total", model=MODEL) == 2
+    assert metrics.total("cached_prompt_tokens_total", model=MODEL) == 2
+    assert metrics.total("generated_tokens_total", model=MODEL) == 4  # those of a masked term are not told
+    assert metrics.total("guard_interventions_total", model=MODEL, rule="terms", action="mask") == 1
 
 
 def test_an_error_inside_a_stream_is_logged_and_counted(start, lines, metrics):

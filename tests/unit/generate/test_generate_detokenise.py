@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.tiny_models import SENTENCES, make_tokenizer
-from tokenizers import Tokenizer, decoders, models, normalizers
+from support.tiny_models import SENTENCES, make_tokenizer, sentencepiece_like
 
 from novelray.generate.detokenise import ByteDetokeniser, Vocabulary, WindowDetokeniser
 
@@ -50,10 +49,10 @@ def test_a_token_id_beyond_the_tokenizer_is_no_text():
 
 
 def test_a_tokenizer_with_byte_fallback_is_decoded_by_windows():
-    vocabulary = Vocabulary(_sentencepiece_like())
+    vocabulary = Vocabulary(sentencepiece_like())
     assert isinstance(vocabulary.detokeniser(), WindowDetokeniser)
     assert isinstance(VOCABULARY.detokeniser(), ByteDetokeniser)
-    ids = _sentencepiece_like()("a river 山 🙂 a", add_special_tokens=False)["input_ids"]
+    ids = sentencepiece_like()("a river 山 🙂 a", add_special_tokens=False)["input_ids"]
     got = pieces(vocabulary, ids)
     assert "".join(got) == "a river 山 🙂 a"
     assert not any("�" in piece for piece in got)
@@ -70,25 +69,9 @@ def _table():
     return _byte_of_letter()
 
 
-def _sentencepiece_like():
-    from transformers import PreTrainedTokenizerFast
-
-    words = ["<unk>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), "▁", "a", "▁a", "r", "i", "v", "e"]
-    model = models.BPE(
-        vocab={w: i for i, w in enumerate(words)}, merges=[("▁", "a")], byte_fallback=True, unk_token="<unk>",
-        fuse_unk=True,
-    )  # fmt: skip
-    backend = Tokenizer(model)
-    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    backend.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>")
-
-
 @pytest.mark.parametrize("tokenizer", [TOKENIZER, None])
 def test_the_bytes_of_tokens_put_together_are_the_text(tokenizer):
-    tokenizer = tokenizer or _sentencepiece_like()
+    tokenizer = tokenizer or sentencepiece_like()
     vocabulary = Vocabulary(tokenizer)
     ids = tokenizer("a river 山 🙂 a", add_special_tokens=False)["input_ids"]
     assert b"".join(map(vocabulary.piece, ids)).decode().strip() == "a river 山 🙂 a"
@@ -99,4 +82,4 @@ def test_the_tokens_with_a_text_in_them_are_found():
     assert VOCABULARY.containing("er") == {i for i in range(len(TOKENIZER)) if b"er" in VOCABULARY.bytes_of(i)}
     assert len(VOCABULARY.containing("er")) > 1
     assert _byte_token(10)[0] in VOCABULARY.containing("\n")
-    assert Vocabulary(_sentencepiece_like()).containing("\n")
+    assert Vocabulary(sentencepiece_like()).containing("\n")

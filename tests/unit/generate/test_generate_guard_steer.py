@@ -8,6 +8,7 @@ import pytest
 import torch
 from support.guarding import index_of
 from support.tiny import tiny_llama
+from support.tiny_models import sentencepiece_like
 
 from novelray.generate.detokenise import Vocabulary
 from novelray.generate.embedded import EmbeddedEngine
@@ -18,21 +19,13 @@ from novelray.generate.protocol import Request, Sampling
 from novelray.models.load import from_folder
 from novelray.shards.tokenizer import load_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 LIMITS = Limits(30, 60)
 BOOK = (
     "山雨欲来风满楼，江湖夜雨十年灯。老船夫把船系在柳树下，坐在船头抽了一袋烟，说今夜有雨。"
     "The rain fell on the river town, and she wrote a letter to nobody in particular, sealed it, and let it go. "
     "他笑而不答。河水涨了一尺，桥上的人都回家去了，只有灯还亮着。"
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """So small a model is slower on several threads, the more so on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -94,19 +87,21 @@ def test_a_model_that_copies_is_led_away_at_the_limit_and_goes_on_writing(parts)
     assert steered[0][0].startswith(text)
 
 
-def test_exactly_the_tokens_that_go_too_far_are_taken_out(parts):
+@pytest.mark.parametrize("kind", ["byte-level", "byte fallback"])
+def test_exactly_the_tokens_that_go_too_far_are_taken_out(parts, kind):
     """Against trying every token of the vocabulary, at each place of the book."""
-    vocabulary, index = Vocabulary(parts[1]), index_of(BOOK)
+    tokenizer = parts[1] if kind == "byte-level" else sentencepiece_like()
+    vocabulary, index = Vocabulary(tokenizer), index_of(BOOK)
     steering = Steerer(index, LIMITS).new()
     steering.start(vocabulary)
     run, followed = CopyRun(index, LIMITS), vocabulary.detokeniser()
     found = 0
-    for token in parts[1](BOOK)["input_ids"]:
+    for token in tokenizer(BOOK)["input_ids"]:
         expected = {t for t in range(vocabulary.size) if run.copy().push(followed.peek(t)) is not None}
         assert set(steering.banned()) == expected
         found += len(expected)
         if token in expected:  # something else comes in its place
-            token = next(t for t in parts[1]("z鑫z")["input_ids"] if t not in expected)
+            token = next(t for t in tokenizer("z鑫z")["input_ids"] if t not in expected)
         steering.push(token)
         run.push(followed.push(token))
     assert found > 5

@@ -15,17 +15,9 @@ from novelray.errors import CancelledError, ModelError
 from novelray.models.load import load_model
 from novelray.recipe.scaling import ScalingSection
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 ADAPTERS = [name for name, stage in METHODS.items() if stage["method"] == "lora"]
 IDS = torch.arange(2, 62).reshape(2, 30)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """As tiny as these models are, a second thread costs more than it gives."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
