@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from novelray.corpus.alphabet import SIZE, codes, looked_up
 
 SAMPLE = 8_000  # characters whose script is looked at
 LATIN_SAMPLE = 5_000  # characters whose words are counted
@@ -46,15 +49,18 @@ def language_of(text: str) -> str:
 
 
 def _script_counts(text: str) -> dict[str, int]:
-    if text.isascii():
-        codes: NDArray[np.integer] = np.frombuffer(text.encode(), np.uint8)
-    else:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    highest = int(codes.max()) if len(codes) else 0
-    return {
-        name: sum(int(np.count_nonzero((codes >= low) & (codes <= high))) for low, high in ranges if low <= highest)
-        for name, ranges in _SCRIPTS.items()
-    }
+    counts = np.bincount(looked_up(_script_table(), codes(text)), minlength=len(_SCRIPTS) + 1)
+    return dict(zip(_SCRIPTS, counts[1:].tolist(), strict=True))
+
+
+@cache
+def _script_table() -> NDArray[np.uint8]:
+    """The script of each code point: its place in _SCRIPTS, from 1; 0 for none of them."""
+    scripts = np.zeros(SIZE, np.uint8)
+    for number, ranges in enumerate(_SCRIPTS.values(), 1):
+        for low, high in ranges:
+            scripts[low : high + 1] = number
+    return scripts
 
 
 def _latin(text: str) -> str:

@@ -15,6 +15,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,9 @@ def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:
         say(f"corpus: set aside {one.file}: {one.reason}")
     check_quarantine(quarantined, len(books) + len(quarantined), section.max_quarantine)
 
-    keys, selection = _choose(recipe, units, books, draft)
+    with ThreadPoolExecutor(1) as beside:  # the one has work for the workers, the other for this process
+        changes = beside.submit(_changes, recipe, units, outcomes)
+        keys, selection = _choose(recipe, units, books, draft)
     measures = [measure for outcome in outcomes for measure in outcome.measures]
     gates = judge(measures, _volumes(selection), section.quality, recipe.plan.objective, section.quality.parameters_b)
     check_gates(gates, section.quality)
@@ -132,7 +135,7 @@ def _build(recipe: Recipe, shelf: Shelf, draft: Draft, say: Say) -> Artifact:
         books, quarantined, shelf.same, selection, {m["book"]: m for m in measures}, gates, name=recipe.name,
         novelray=__version__, augment=made_up, labels=labels.report if section.labels.layers else None,
         excerpts=merge_passages(_kept_passages(measures, selection)), heldout=_heldout(recipe, selection),
-        examples={"changes": _changes(recipe, units, outcomes)},
+        examples={"changes": changes.result()},
         duplicates={"threshold": section.dedup.threshold, "max_share": section.dedup.max_share},
     )  # fmt: skip
     _write_report(report, quarantined, labels, draft)

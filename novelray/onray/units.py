@@ -25,7 +25,7 @@ from novelray.storage import Store
 from novelray.telemetry.bar import counting_bar
 
 PARTS = "parts/corpus"
-TASK_BYTES = 16 << 20  # of books that one task reads: enough to hide what starting a task costs
+TASK_BYTES = 4 << 20  # of books that one task reads: enough to hide what starting a task costs
 READERS = 16  # outcomes read at once
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from novelray.corpus.alphabet import alphabet
 from novelray.corpus.clean import mojibake, script
-from novelray.corpus.clean.alphabet import alphabet
 from novelray.corpus.clean.confusion import correct
 from novelray.corpus.clean.damaged import without_damage
 from novelray.corpus.clean.normalise import normalise

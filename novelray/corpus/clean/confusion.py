@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
-from novelray.corpus.clean.alphabet import codes, table
+from novelray.corpus.alphabet import Pairs
 from novelray.corpus.clean.confusion_table import TABLE
 
 NAME_EVIDENCE = 2
@@ -26,7 +22,6 @@ _AFTER_NAME = re.compile(
     r"先生|小姐|太太|夫人|女士|公子|姑娘|少爷|少爺|老师|老師|师傅|師傅|大人|将军|將軍|"
     r"(?:[冷苦微笑喝叫怒大]{0,2}[道曰]|说道?|說道?|问道?|問道?|答道?|喊道?)[：，:“「『]"
 )
-_BLOCK = 1 << 22
 _LATIN = re.compile(r"[A-Za-z0-9_]")
 
 
@@ -45,8 +40,7 @@ Place = tuple[int, Phrase]
 
 @dataclass(frozen=True)
 class _Index:
-    first: NDArray[np.bool_]  # (SIZE,): characters that the last pairs begin with
-    second: NDArray[np.bool_]  # (SIZE,): characters that phrases end with
+    pairs: Pairs
     phrases: dict[str, tuple[Phrase, ...]]  # by their last two characters
 
 
@@ -85,15 +79,14 @@ def _index(phrases: tuple[Phrase, ...]) -> _Index:
     by_pair: defaultdict[str, list[Phrase]] = defaultdict(list)
     for phrase in phrases:
         by_pair[phrase.wrong[-2:]].append(phrase)
-    first, second = (table("".join(pair[i] for pair in by_pair)) for i in (0, 1))
-    return _Index(first, second, {pair: tuple(group) for pair, group in by_pair.items()})
+    return _Index(Pairs.of(by_pair), {pair: tuple(group) for pair, group in by_pair.items()})
 
 
 def _found(text: str, index: _Index) -> list[Place]:
     """Wrong phrases and where they stand, in order, none overlapping another; of two at one place the longer."""
     places = [
         (end - len(phrase.wrong), phrase)
-        for end in _ends(text, index)
+        for end in (place + 2 for place in index.pairs.places(text))
         for phrase in index.phrases.get(text[end - 2 : end], ())
         if text.endswith(phrase.wrong, 0, end) and _is_wrong(phrase, text, end)
     ]
@@ -104,14 +97,6 @@ def _found(text: str, index: _Index) -> list[Place]:
             found.append((at, phrase))
             done = at + len(phrase.wrong)
     return found
-
-
-def _ends(text: str, index: _Index) -> Iterator[int]:
-    """Ends of the pairs whose two characters could be the last two of a phrase."""
-    for start in range(0, len(text), _BLOCK):
-        points = codes(text[start : start + _BLOCK + 1])
-        at = np.flatnonzero(index.first[points[:-1]])
-        yield from (at[index.second[points[at + 1]]] + start + 2).tolist()
 
 
 def _is_wrong(phrase: Phrase, text: str, end: int) -> bool:

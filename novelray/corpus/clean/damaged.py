@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from novelray.corpus.clean.alphabet import codes
+from novelray.corpus.alphabet import codes
 
 # For a character; at a sentence's end a quote follows. The sign comes first, so that the search runs at its speed.
 _LOST = re.compile(r"\?(?<=[^\x00-\x7f\s“‘「『]\?)(?=[?\u0370-\uffef])")

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
-from novelray.corpus.clean.alphabet import codes, table
+from novelray.corpus.alphabet import Pairs, table
 
 _LEADS = frozenset(map(chr, range(0xC2, 0xF5))) | frozenset("‚Γв")  # what E2 is in Mac Roman, CP437 and CP1251
 _TRAILS = frozenset(map(chr, range(0x80, 0xC0))) | frozenset(bytes(range(0x80, 0xC0)).decode("cp1252", "ignore"))
@@ -31,7 +28,6 @@ _COMMON = frozenset("第章回的一是不了在人有我他来來大上个個�
 _UTF8_AS_GBK = frozenset("锛銆鈥")  # the first two bytes of ，！？ of 。「」 and of “”…, each pair read as one Hanzi
 _UTF8_SIGN = re.compile("[锛銆鈥]")
 _BLANKS = " \t\u3000"
-_BLOCK = 1 << 22
 _NEAR = 1_000  # characters of a line before and after a sign that are repaired with it
 
 
@@ -43,32 +39,21 @@ def suspicious(letters: set[str]) -> bool:
 def repair(text: str, letters: set[str]) -> tuple[str, int]:
     """The text with its broken lines repaired, and how many there were."""
     total = 0
-    at = _pairs_of_signs(text)
+    at = list(_signs().places(text))
     for possible, sign, mend in _KINDS:
         if at and possible(letters):
             text, count = _mend_lines(text, at, sign, mend)
-            at = _pairs_of_signs(text) if count else at
+            at = list(_signs().places(text)) if count else at
             total += count
     return text, total
 
 
-@lru_cache(maxsize=1)
-def _tables() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    gbk = "".join(_UTF8_AS_GBK)
+@cache
+def _signs() -> Pairs:
+    """Two characters that could begin a broken sequence."""
     second = table("".join(_TRAILS | _HIGH) + "ÄÇЂ")
     second[0x3400:] = True
-    return table("".join(_LEADS | _HIGH) + gbk), second
-
-
-def _pairs_of_signs(text: str) -> list[int]:
-    """Where two characters stand side by side that could begin a broken sequence."""
-    first, second = _tables()
-    found: list[int] = []
-    for start in range(0, len(text), _BLOCK):
-        points = codes(text[start : start + _BLOCK + 1])
-        at = np.flatnonzero(first[points[:-1]])
-        found += (at[second[points[at + 1]]] + start).tolist()
-    return found
+    return Pairs(table("".join(_LEADS | _HIGH | _UTF8_AS_GBK)), second)
 
 
 def _mend_lines(text: str, at: list[int], sign: re.Pattern[str], mend: Callable[[str], str]) -> tuple[str, int]:

@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from novelray.corpus.clean.alphabet import is_hanzi
+from novelray.corpus.alphabet import is_hanzi
 
 DIALOGUE_MARKS = "“”‘’「」『』《》〈〉\"'"
 """Marks that no step may change or remove."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from novelray.corpus.clean.alphabet import alphabet, is_hanzi
+from novelray.corpus.alphabet import alphabet, is_hanzi
 
 _CONFIGURATION = {"simplified": "t2s", "traditional": "s2t"}
 _OWN_ENCODING = {"simplified": "gb2312", "traditional": "big5"}

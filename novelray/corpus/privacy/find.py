@@ -13,7 +13,7 @@ from novelray.corpus.privacy.addresses import addresses
 from novelray.corpus.privacy.contacts import emails, messengers
 from novelray.corpus.privacy.numbers import bank_cards, id_numbers, ip_addresses, passports
 from novelray.corpus.privacy.phones import phones
-from novelray.corpus.privacy.windows import windows
+from novelray.corpus.privacy.windows import NUMERALS, windows
 
 _HALF_WIDTH = {**{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}, 0x3000: 0x20, 0x2010: 0x2D, 0x2011: 0x2D}
 _HALF_WIDTH |= dict.fromkeys((0x2012, 0x2013, 0x2212), 0x2D)
@@ -36,6 +36,8 @@ _DETECTORS: tuple[tuple[str, Detector], ...] = (
     ("phone", phones),
     ("address", addresses),
 )
+_WITHOUT_DIGITS = tuple(pair for pair in _DETECTORS if pair[0] in ("email", "messenger"))
+_NUMBER = re.compile(rf"[\d{NUMERALS}两]|::")
 
 
 @dataclass(frozen=True, order=True)
@@ -53,7 +55,7 @@ def find(text: str) -> list[Finding]:
     for start, end in windows(text):
         part = _STOP.sub("。", text[start:end]).translate(_HALF_WIDTH)
         taken: list[Finding] = []
-        for kind, detect in _DETECTORS:
+        for kind, detect in _DETECTORS if _NUMBER.search(part) else _WITHOUT_DIGITS:
             for a, b in detect(part):
                 if all(b <= t.start or a >= t.end for t in taken):
                     taken.append(Finding(a, b, kind))

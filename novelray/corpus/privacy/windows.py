@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from novelray.corpus.clean.alphabet import SIZE, codes
+from novelray.corpus.alphabet import SIZE, Codes, codes, looked_up
 
 REACH = 100  # characters before and after a place that belong to its window
 _BLOCK = 1 << 22
@@ -24,7 +24,9 @@ _PAIRS = """
 微信 薇信 威信 飞信 飛信 V信 v信 VX Vx vx Ｖ信 ｖ信 ＶＸ ｖｘ 微博 抖音 红书 紅書 快手 陌陌 推特 脸书 臉書 扣扣
 企鹅 企鵝 电报 電報 纸飞 紙飛
 """
-_NAMES = ("eChat", "echat", "ECHAT", "kype", "KYPE", "hatsApp", "hatsapp", "HATSAPP")
+_NAMES = frozenset(
+    ["WeChat", "Wechat", "wechat", "WECHAT", "Skype", "skype", "SKYPE", "WhatsApp", "Whatsapp", "whatsapp", "WHATSAPP"]
+)
 _PAD = "\n\n\n"  # three characters after a place, or one before it, are always there
 
 Places = NDArray[np.intp]
@@ -47,7 +49,7 @@ def _places(text: str) -> Iterator[int]:
     for start in range(0, len(text), _BLOCK):
         # What is cut by a block's end is seen in the next one too.
         points = codes(text[start : start + _BLOCK + REACH] + _PAD)  # before its first character stands its last
-        classes = _classes()[points]
+        classes = looked_up(_classes(), points)
         marked = np.flatnonzero(classes)
         of = classes[marked]
         digits = marked[of == _DIGIT]
@@ -91,14 +93,14 @@ def _dense(digits: Places, count: int, span: int) -> Places:
     return dense
 
 
-def _joined(digits: Places, signs: str, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
+def _joined(digits: Places, signs: str, classes: NDArray[np.uint8], points: Codes) -> Places:
     """Digits before one of the signs before a digit."""
     sign = np.isin(points[digits + 1], [ord(c) for c in signs])
     joined: Places = digits[sign & (classes[digits + 2] == _DIGIT)]
     return joined
 
 
-def _before_unit(digits: Places, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
+def _before_unit(digits: Places, classes: NDArray[np.uint8], points: Codes) -> Places:
     """Digits before the unit of an address (88号) or before a capitalised word (12 Baker Street, 221B Baker Street)."""
     first, second, third = (points[digits + after] for after in (1, 2, 3))
     house = (first == ord(" ")) & _capital(second)
@@ -107,7 +109,7 @@ def _before_unit(digits: Places, classes: NDArray[np.uint8], points: NDArray[np.
     return before
 
 
-def _in_handle(digits: Places, low: Places, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
+def _in_handle(digits: Places, low: Places, classes: NDArray[np.uint8], points: Codes) -> Places:
     """Digits after a letter (lilei658), and a low line inside a word, as ids have them."""
     low = low[_letter(points[low - 1]) & (_letter(points[low + 1]) | (classes[low + 1] == _DIGIT))]
     handles: Places = np.concatenate([digits[_letter(points[digits - 1]) | (points[digits - 1] == ord("-"))], low])
@@ -120,23 +122,24 @@ def _colons(at: Places, classes: NDArray[np.uint8]) -> Places:
     return double
 
 
-def _letter(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+def _letter(points: Codes) -> NDArray[np.bool_]:
     return _capital(points) | _capital(points - 32)
 
 
-def _capital(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+def _capital(points: Codes) -> NDArray[np.bool_]:
     capital: NDArray[np.bool_] = (points >= ord("A")) & (points <= ord("Z"))
     return capital
 
 
-def _spoken(numerals: Places, classes: NDArray[np.uint8], points: NDArray[np.uint32]) -> Places:
+def _spoken(numerals: Places, classes: NDArray[np.uint8], points: Codes) -> Places:
     """Numbers written in Hanzi: eleven in a row, or before the unit of a house."""
     inside = numerals[classes[numerals + 1] == _UNIT]
     house = np.isin(points[inside + 1], [ord(c) for c in _HOUSE_UNITS])
     return np.concatenate([_dense(numerals, 11, 10), inside[house]])
 
 
-def _messenger(at: Places, points: NDArray[np.uint32]) -> Places:
+def _messenger(at: Places, points: Codes) -> Places:
+    at = at[~_letter(points[at - 1])]  # inside a word it is none
     named: Places = at[np.isin(points[at].astype(np.uint64) * SIZE + points[at + 1], _pairs())]
     return named
 
@@ -147,8 +150,9 @@ def _pairs() -> NDArray[np.uint64]:
 
 
 def _named(text: str) -> Iterator[int]:
-    for name in _NAMES:
-        at = text.find(name)
+    for tail in {name[1:] for name in _NAMES}:  # rarer than the first letters, and so found faster
+        at = text.find(tail) if tail[0] in text else -1
         while at >= 0:
-            yield at
-            at = text.find(name, at + 1)
+            if text[at - 1 : at] + tail in _NAMES:
+                yield at
+            at = text.find(tail, at + 1)

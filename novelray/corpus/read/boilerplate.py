@@ -9,9 +9,11 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
+from novelray.corpus.alphabet import Pairs
 from novelray.corpus.read.boilerplate_table import CHINESE, ENGLISH, URL, WEB, WEB_RULES, Rule
 
 WIDEST = 1_000  # characters of a line that can still be a notice
@@ -48,8 +50,8 @@ def without_boilerplate(text: str) -> tuple[str, Counter[str]]:
     """The text without notices, and how many characters of each kind went."""
     sample = text[:5_000] + text[len(text) // 2 :][:5_000]
     is_chinese = not sample.isascii() and _HANZI.search(sample) is not None
-    trigger, rules = _needles(CHINESE if is_chinese else ENGLISH)
-    hits = [(match.start(), match[0]) for match in trigger.finditer(text)]
+    needles = _needles(CHINESE if is_chinese else ENGLISH)
+    hits, rules = list(needles.places(text)), needles.rules
     inside = [
         span for at, needle in hits for rule in rules[needle] if not rule.line for span in _around(text, at, rule)
     ]
@@ -70,19 +72,27 @@ def _is_in(place: int, spans: Sequence[tuple[int, int]]) -> bool:
     return index >= 0 and place < spans[index][1]
 
 
-@cache
-def _needles(rules: tuple[Rule, ...]) -> tuple[re.Pattern[str], dict[str, tuple[Rule, ...]]]:
-    """All needles as one expression, and the rules of each; one that begins with another comes first and has both's.
+@dataclass(frozen=True)
+class _Needles:
+    pairs: Pairs  # the first two characters of each
+    pattern: re.Pattern[str]
+    rules: dict[str, tuple[Rule, ...]]
 
-    Grouped by their first character, which makes the search three times as fast.
-    """
+    def places(self, text: str) -> Iterator[tuple[int, str]]:
+        """Where a needle stands, and which: the longest at its place, none overlapping another."""
+        done = 0
+        for at in self.pairs.places(text):
+            if at >= done and (match := self.pattern.match(text, at)):
+                done = match.end()
+                yield at, match[0]
+
+
+@cache
+def _needles(rules: tuple[Rule, ...]) -> _Needles:
+    """All needles, and the rules of each; one that begins with another comes first and has both's."""
     needles = sorted({needle for rule in rules for needle in rule.needles}, key=lambda n: (-len(n), n))
     chosen = {n: tuple(r for r in rules if any(n.startswith(own) for own in r.needles)) for n in needles}
-    groups = [
-        f"{re.escape(first)}(?:{'|'.join(re.escape(n[1:]) for n in needles if n[0] == first)})"
-        for first in sorted({n[0] for n in needles})
-    ]
-    return re.compile("|".join(groups)), chosen
+    return _Needles(Pairs.of(needles), re.compile("|".join(map(re.escape, needles))), chosen)
 
 
 def _around(text: str, place: int, rule: Rule) -> Iterator[Span]:
@@ -103,7 +113,7 @@ def _around(text: str, place: int, rule: Rule) -> Iterator[Span]:
 
 def _page_numbers(text: str) -> Iterator[Span]:
     """Numbers that a format or a typist put at pages' edges, where at least three rise one after the other."""
-    if not any(sign in text for sign in _NUMBER_SIGNS):
+    if not any(sign.strip()[0] in text and sign in text for sign in _NUMBER_SIGNS):  # one character is found faster
         return
     found: list[list[tuple[int, Span]]] = [[] for _ in range(len(_NUMBERED_LINES) + 1)]
     for number in _NUMBER.finditer(text):
@@ -127,9 +137,9 @@ def _page_numbers(text: str) -> Iterator[Span]:
 def _watermarks(text: str) -> list[Span]:
     """Addresses inside the lines of a book that come again and again."""
     found: dict[int, re.Match[str]] = {}
-    for needle in _needles(WEB_RULES)[0].finditer(text):
-        for match in _URL.finditer(text, max(0, needle.start() - NEAR), needle.end() + NEAR):
-            if match.start() <= needle.start() < match.end():
+    for at, needle in _needles(WEB_RULES).places(text):
+        for match in _URL.finditer(text, max(0, at - NEAR), at + len(needle) + NEAR):
+            if match.start() <= at < match.end():
                 found[match.start()] = match
     often = Counter(match[0].lower() for match in found.values())
     return [(m.start(), m.end(), "urls") for m in found.values() if often[m[0].lower()] >= OFTEN]

@@ -16,6 +16,7 @@ TINY = 40  # characters (an alphabet's letters count a half) below which what fo
 GAP_COST, MOST_GAP_COST = 0.2, 3.0
 RESTART_COST, LICENSED_RESTART_COST = 3.0, 0.3
 WIDEST_GAP = 30  # numbers that may be missing in one place
+_GAP_COSTS = [min(GAP_COST * max(0, step - 1), MOST_GAP_COST) for step in range(WIDEST_GAP + 1)]
 SAMPLE = 2000  # characters from which the size of a longer body is judged
 
 _LETTERS = string.ascii_letters.encode()
@@ -86,10 +87,13 @@ def _extend(
     weight = mark.weight * (0.95 if rank else 1.0)
     best = _State(weight - min(GAP_COST * abs(value - 1), MOST_GAP_COST), Link(mark, value), None)
     for step in range(0 if mark.part else 1, WIDEST_GAP + 1):
+        gained = weight - _GAP_COSTS[step]
+        if top is None or top.score + gained <= best.score:
+            break  # no chain is heavier than the top one, and wider gaps only cost more
         before = ends.get(value - step)
         if before is None or (not step and before.link.mark.part in ("", mark.part)):
             continue
-        score = before.score + weight - min(GAP_COST * max(0, step - 1), MOST_GAP_COST)
+        score = before.score + gained
         if score > best.score and (score := score - _crowding(before, mark, text)) > best.score:
             best = _State(score, Link(mark, value), before)
     if top is not None and value <= 1:

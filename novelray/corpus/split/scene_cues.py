@@ -24,6 +24,12 @@ TIME = (
     "[与與]此同[时時]", "同一[时時][间間刻]", "另一[边邊头頭]",
 )  # fmt: skip
 
+CHINESE_FIRST = (
+    "却卻且话話单單再按如闲閒花表这這次翌隔第到了又过過一二两兩三四五六七八九十百千数數几幾半多好若干0-9不转轉光当當是那忽清黎拂黄黃"
+    "傍入深午夜与與同另"
+)
+"""Every character that one of these words begins with."""
+
 _NUMBER = (
     "(?:[Oo]ne|[Tt]wo|[Tt]hree|[Ff]our|[Ff]ive|[Ss]ix|[Ss]even|[Ee]ight|[Nn]ine|[Tt]en|[Tt]welve|[Aa] few|[Ss]everal|"
     "[Ss]ome|[Aa]n?|[Mm]any|[Hh]alf an)"
