@@ -27,14 +27,14 @@ from novelray.recipe.corpus import CorpusSection
 from novelray.recipe.quality import QualitySection
 from novelray.storage.artifacts import digest_of
 
-UNIT_VERSION = 2
-CHAPTERS_FILE, SKETCHES_FILE, OUTCOME_FILE = "chapters.parquet", "sketches.parquet", "outcome.json"
+UNIT_VERSION = 3
+CHAPTERS_FILE, SKETCHES_FILE, OUTCOME_FILE = "chapters.arrow", "sketches.parquet", "outcome.json"
 _SECTIONS = ("read", "clean", "privacy", "quality", "min_chapter_chars", "max_chapter_chars")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file: reports and measures of its books, what was set aside, and the row groups of its part."""
+    """What became of a file: reports and measures of its books, what was set aside, and the groups of its part."""
 
     books: list[BookReport]
     measures: list[dict[str, Any]]  # of the books, as novelray.corpus.quality gives them; none when not measured
@@ -66,7 +66,7 @@ def build_unit(path: Path, book: Book, section: CorpusSection, seed: int, out: P
     outcome = Outcome([], [], [], [])
     with (
         PartWriter(out / CHAPTERS_FILE) as part,
-        pq.ParquetWriter(out / SKETCHES_FILE, SKETCH, compression="zstd") as sketches,
+        pq.ParquetWriter(out / SKETCHES_FILE, SKETCH, compression="none") as sketches,
     ):
         for text in _texts(path, book, section):
             if text.problem:

@@ -65,7 +65,6 @@ from novelray.storage import Artifact, Artifacts, Draft, Plan, Store
 from novelray.telemetry.bar import counting_bar
 
 STAGE_VERSION = 2
-TASK_FILES = 2  # of chapters that one task writes: enough to hide what starting a task costs
 AUGMENT_PARTS = "parts/augment"
 LETTERS = {"train": "t", "heldout": "h", "": "-"}
 
@@ -229,18 +228,15 @@ def _write_files(
     plans = plan_files(f"{draft.prefix}/chapters", _chosen(units, outcomes, selection))
     options = {"store": draft.artifacts.store, "labels": dict(labels)}
     with counting_bar("corpus", len(plans), "files written") as advance:
-        groups = [plans[at : at + TASK_FILES] for at in range(0, len(plans), TASK_FILES)]
-        rows: list[Row] = [{"plans": [asdict(plan) for plan in group]} for group in groups]
-        written = map_rows(
-            rows, _write_some, options, "Writing the chapters", done=lambda number: advance(len(groups[number]))
-        )
+        rows: list[Row] = [asdict(plan) for plan in plans]
+        written = map_rows(rows, _write_one, options, "Writing the chapters", done=lambda number: advance(1))
     kept = sum(1 for split in selection.chapters.column("split").to_pylist() if split)
     assert sum(w["rows"] for w in written) == kept, "a chapter was lost"
     return [plan.path for plan in plans]
 
 
 def _chosen(units: Sequence[Unit], outcomes: Sequence[Outcome], selection: Selection) -> Iterator[Chosen]:
-    """Every row group of the units, in the order of the shelf, with the decision on each of its chapters."""
+    """Every group of the units, in the order of the shelf, with the decision on each of its chapters."""
     letters = "".join(LETTERS[split] for split in selection.chapters.column("split").to_pylist())
     names, book = books_of(selection.chapters)
     ends = np.cumsum(np.bincount(book, minlength=len(names))).tolist()
@@ -254,9 +250,9 @@ def _chosen(units: Sequence[Unit], outcomes: Sequence[Outcome], selection: Selec
         assert start == len(own), "a chapter is missing from a part or from its sketches"
 
 
-def _write_some(row: Row, store: Store, labels: Mapping[str, Sequence[str]]) -> Row:
-    plans = (FilePlan(plan["path"], tuple(Chosen(**group) for group in plan["groups"])) for plan in row["plans"])
-    return {"rows": sum(write_file(store, plan, labels) for plan in plans)}
+def _write_one(row: Row, store: Store, labels: Mapping[str, Sequence[str]]) -> Row:
+    plan = FilePlan(row["path"], tuple(Chosen(**group) for group in row["groups"]))
+    return {"rows": write_file(store, plan, labels)}
 
 
 def _write_report(report: dict[str, Any], quarantined: Sequence[Quarantined], labels: Attached, draft: Draft) -> None:

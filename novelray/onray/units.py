@@ -1,6 +1,6 @@
 """Units on Ray Data: one per file of the shelf, each made once and found again by what it was made from.
 
-    parts/corpus/<key>/chapters.parquet, sketches.parquet     the file's chapters and their sketches
+    parts/corpus/<key>/chapters.arrow, sketches.parquet       the file's chapters and their sketches
     parts/corpus/<key>/outcome.json                           written last: without it there is no unit
 
 The folder `parts` holds nothing that cannot be made again from the books.
