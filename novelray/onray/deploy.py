@@ -55,7 +55,6 @@ def deploy(settings: ReplicaSettings, say: Say, ready_s: float = READY_S) -> Dep
     Raises CapacityError when the port is taken or there is no room for the replicas, ModelError when the model does
     not load, ClusterError when it takes longer than `ready_s` seconds.
     """
-    quiet()
     section = settings.serve
     check_port(section)
     end = time.monotonic() + ready_s
@@ -95,6 +94,7 @@ def bring_up(settings: ReplicaSettings, say: Say, end: float, name: str = NAME, 
 
 def running(name: str = NAME) -> bool:
     """Whether an application of this name is there."""
+    quiet()
     return _address_of_serve() is not None and name in serve.status().applications
 
 
@@ -103,7 +103,6 @@ def undeploy(say: Say, free_port: bool = False) -> None:
 
     Serve's proxy keeps the port, for the next endpoint, unless `free_port` is set and nothing else is served.
     """
-    quiet()
     if _address_of_serve() is None:
         return
     stop_watch()

@@ -6,18 +6,20 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from novelray.endpoint.client import own_key, stream_completion
-from novelray.endpoint.keys import ensure_key
+from novelray.endpoint.keys import borrowed_key, ensure_key
 from novelray.home import user_folder
 from novelray.onray.deploy import Deployed, ReplicaSettings, undeploy
 from novelray.onray.versions import replace
@@ -59,9 +61,9 @@ def settings_of(version: Version, about: About, say: Say) -> ReplicaSettings:
     if section.require_key:
         secret = ensure_key(url=section.keys)
         if secret is not None:
-            say(
-                f"serve: your API key, shown once: {secret} (kept in {user_folder() / 'api-key'}, readable by you only)"
-            )
+            say(f"serve: your API key, shown once: {secret} (kept in {_own_key_file()}, readable by you only)")
+        elif not own_key():
+            say("serve: API keys were made before; one for you: novelray keys create NAME")
     _say_what_is_watched(about, version, say)
     return ReplicaSettings(
         source=f"artifact:{version.artifact}",
@@ -89,28 +91,34 @@ def _say_what_is_watched(about: About, version: Version, say: Say) -> None:
         say(f"serve: warning: copies of the books in {', '.join(lacking)} are not watched: they are not indexed")
 
 
-def demonstrate(deployed: Deployed, prompt: str, tokens: int = 96) -> None:
-    """Stream one continuation from the endpoint to the terminal, as a client sees it."""
+def demonstrate(deployed: Deployed, prompt: str, keys: str | None, tokens: int = 96) -> None:
+    """Stream one continuation from the endpoint to the terminal, as a client sees it. `keys`: URL of their database."""
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(prompt, style="dim"), end="")
     options = {"model": deployed.model, "max_tokens": tokens, "temperature": 0.8, "seed": 1}
-    for piece in stream_completion(deployed.url, own_key(), prompt, **options):
-        console.print(Text(piece), end="")
+    with borrowed_key(own_key(), keys) as key:
+        for piece in stream_completion(deployed.url, key, prompt, **options):
+            console.print(Text(piece), end="")
     console.print("\n")
 
 
 def next_commands(deployed: Deployed, recipe: str, prompt: str) -> list[str]:
     """What to try now, ready to be pasted. `recipe`: the recipe's path as the user wrote it."""
     novelray, path = _own_command(), shlex.quote(recipe)
+    key = f"$(cat {_own_key_file()})" if _own_key_file().is_file() else "$NOVELRAY_API_KEY"
     body = {"model": deployed.model, "prompt": prompt, "max_tokens": 100, "stream": True}
     return [
         f"{novelray} serve {path}",
         f"curl -N {deployed.url}/v1/completions -H 'Content-Type: application/json' "
-        f'-H "Authorization: Bearer $(cat {user_folder() / "api-key"})" '
+        f'-H "Authorization: Bearer {key}" '
         f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}",
         f"{novelray} models list {path}",
         f"{novelray} init my-novel",
     ]
+
+
+def _own_key_file() -> Path:
+    return user_folder() / "api-key"
 
 
 def _own_command() -> str:
@@ -122,7 +130,8 @@ def _own_command() -> str:
 
 
 def stay(say: Say) -> None:
-    """Keep the endpoint up until Ctrl-C, then let running generations finish."""
+    """Keep the endpoint up until Ctrl-C, or SIGTERM as containers get it, then let running generations finish."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     say("serve: press Ctrl-C to stop")
     with suppress(KeyboardInterrupt):
         threading.Event().wait()

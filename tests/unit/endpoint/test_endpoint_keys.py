@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from support.endpoint import ScriptedEngine
 from typer.testing import CliRunner
 
 from novelray.cli.keys import app
-from novelray.endpoint.keys import KeyStore, default_url, ensure_key
+from novelray.endpoint.keys import KeyStore, borrowed_key, default_url, ensure_key
 from novelray.endpoint.limits import KeyLimits
 from novelray.endpoint.usage import Use
 from novelray.errors import NovelRayError, StorageError
@@ -92,6 +93,21 @@ def test_the_first_serve_makes_a_key_and_the_second_does_not(tmp_path):
     store.revoke("default")
     store.close()
     assert ensure_key(tmp_path) not in (None, secret)
+
+
+def test_a_person_without_a_key_borrows_one_that_is_gone_afterwards_and_one_with_a_key_uses_it(tmp_path):
+    url = default_url(tmp_path)
+    store = KeyStore(url, cache_s=0)
+    mine, _ = store.create("ada")
+    with borrowed_key(mine, url) as secret:
+        assert secret == mine
+    assert store.verify(mine)
+    for own in ("", "nr-revoked-long-ago"):
+        with suppress(ZeroDivisionError), borrowed_key(own, url) as secret:
+            assert store.verify(secret).name == "demonstration"
+            raise ZeroDivisionError
+        assert store.verify(secret) is None
+    store.close()
 
 
 def test_a_good_key_does_not_ask_the_database_each_time_and_a_revoked_one_is_found_out(tmp_path):
