@@ -2,7 +2,7 @@
 #
 #   make quickstart   the main job end to end on the CPU, over the stories that come with the package
 #   make test         every test but those that need a GPU
-#   make check        format, lint, types, import rules, quick tests (about six minutes on two cores)
+#   make check        format, lint, types, import rules, quick tests (about two minutes on two cores)
 #   make lint         of these all but the tests
 #   make install      the environment in .venv, with the development tools
 #   make format       put the code into the house format
@@ -41,7 +41,8 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/python -m pytest tests/unit tests/contract -m "not slow and not ray and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit tests/contract -m "not slow and not ray and not gpu" \
+		-n auto --dist loadfile
 
 install: $(VENV)/.dev
 

@@ -49,10 +49,14 @@ class KeyGate:
             ticket = scope["novelray.ticket"] = await self.meter.enter(record)
         except (ApiError, NovelRayError) as error:
             return await answer(error, scope, receive, send)
-        try:
-            return await self.app(scope, receive, _with_headers(send, ticket.account.headers))
-        finally:
+
+        def settle() -> None:
             ticket.settle(trace.prompt_tokens, trace.new_tokens)
+
+        try:
+            return await self.app(scope, receive, _before_the_end(_with_headers(send, ticket.account.headers), settle))
+        finally:
+            settle()
 
     async def _check(self, secret: str | None) -> KeyRecord:
         if secret is None:
@@ -137,6 +141,17 @@ def _with_headers(send: Send, headers: Callable[[], Mapping[str, str]]) -> Send:
             there = MutableHeaders(scope=message)
             for name, value in headers().items():
                 there.setdefault(name, value)
+        await send(message)
+
+    return sending
+
+
+def _before_the_end(send: Send, settle: Callable[[], None]) -> Send:
+    """A `send` that settles first: a client that has its answer whole can ask again with all that it left."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            settle()
         await send(message)
 
     return sending

@@ -149,7 +149,7 @@ class Ticket:
     """One request of a key, from its first byte to its last."""
 
     def __init__(self, account: Account, day: date) -> None:
-        self.account, self.day, self._reserved = account, day, 0
+        self.account, self.day, self._reserved, self._open = account, day, 0, True
 
     def reserve(self, tokens: int) -> None:
         """Set aside the most that the request can come to. Raises ApiError 429 when that is not to be had."""
@@ -163,7 +163,10 @@ class Ticket:
         self._reserved = 0
 
     def settle(self, prompt_tokens: int, new_tokens: int) -> None:
-        """The request is over, and this is what it used."""
+        """The request is over, and this is what it used. The first time counts."""
+        if not self._open:
+            return
+        self._open = False
         self.account.open -= 1
         self.account.count(self.day, Use(0, prompt_tokens, new_tokens, -self._reserved))
         self._reserved = 0

@@ -52,6 +52,7 @@ def test_a_long_prompt_read_in_pieces_gives_what_a_plain_loop_gives(monkeypatch)
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answer_alone_and_among_31_others():
     plans = [
         {}, {"temperature": 0.7, "top_p": 0.9}, {"top_k": 20, "repetition_penalty": 1.2, "logprobs": 2},

@@ -282,6 +282,7 @@ def at(server, text, home):
     return text.replace("http://127.0.0.1:8000", server[0]).replace("my-novel", "tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_examples_of_the_documentation_run(server, tmp_path):
     script = at(server, "set -e\n" + "\n".join(f"{e}\necho" for e in examples("bash")), tmp_path)
@@ -295,6 +296,7 @@ def test_the_curl_examples_of_the_documentation_run(server, tmp_path):
     assert said.count('"novelray"') == len(examples("bash")) - 1, "all but the one that counts tokens"
 
 
+@pytest.mark.slow
 def test_the_python_examples_of_the_documentation_run(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
     names = {}

@@ -104,6 +104,7 @@ def test_an_adapter_of_another_base_is_refused_and_says_which(client, place):
     assert listed == ["tiny@0123456789ab", place[1]["wuxia"].id, place[1]["letters"].id]
 
 
+@pytest.mark.slow
 def test_the_style_changes_while_the_text_streams_on(client):
     asked = {**ASKED, "max_tokens": 1500, "stream": True, "logprobs": 0}
 
@@ -149,6 +150,7 @@ def examples(language):
     return [block for block in blocks if language == "python" or "curl" in block]
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_documentation_run(client, tmp_path, monkeypatch, capsys):
     url = str(client.base_url).rstrip("/")
 

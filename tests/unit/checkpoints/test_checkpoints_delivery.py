@@ -66,6 +66,7 @@ def test_a_full_model_goes_out_in_the_number_format_that_is_asked_for(made, tmp_
     assert "logits differ by" in lines[-1]
 
 
+@pytest.mark.slow
 def test_an_adapter_goes_out_with_the_name_of_its_base_and_peft_puts_the_two_together(made, tmp_path):
     from peft import AutoPeftModelForCausalLM
     from transformers import AutoModelForCausalLM
@@ -89,6 +90,7 @@ def test_the_base_from_a_hub_is_called_by_its_id_and_revision(made, tmp_path):
     assert base_name(adapter, made.artifacts) == ("some/base-7b", "abc123")
 
 
+@pytest.mark.slow
 def test_an_adapter_on_an_adapter_goes_out_merged_and_not_alone(made, tmp_path):
     adapter = Path(shutil.copytree(made.lora.local(), tmp_path / "adapter"))
     (adapter / BASE_FILE).write_text(json.dumps({"source": f"artifact:{made.lora.id}", "digest": made.lora.id}))
@@ -99,6 +101,7 @@ def test_an_adapter_on_an_adapter_goes_out_merged_and_not_alone(made, tmp_path):
     send(made, stacked, "merged", tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_folder_with_something_in_it_is_never_written_to(made, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
@@ -126,6 +129,7 @@ def test_what_does_not_go_together_is_said_before_anything_is_loaded(
     assert left_in(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

@@ -90,6 +90,7 @@ def test_the_language_of_a_chapter_is_told(text, language):
     assert language_of(text) == language
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "filler", [" " * 1_000_000, "1\n" * 500_000, "。" * 1_000_000, "第一" * 500_000, "I. A" + " " * 1_000_000 + "x"]

@@ -100,7 +100,8 @@ def follow(client, chapter, offset=0, headers=None):
 
 def test_a_chapter_is_written_while_nobody_waits_and_read_from_any_character(client):
     made = create(client)
-    assert (made["status"], made["model"], made["novelray"]["version"]) == ("queued", MODEL, MODEL)
+    assert made["status"] in ("queued", "running")
+    assert (made["model"], made["novelray"]["version"]) == (MODEL, MODEL)
     done = ended(client, made)
     assert (done["status"], done["finish_reason"], done["characters"]) == ("done", "stop", len(NOVEL))
     assert done["usage"] == {"prompt_tokens": 1, "completion_tokens": 400, "total_tokens": 401}

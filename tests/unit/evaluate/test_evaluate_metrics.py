@@ -61,6 +61,7 @@ def scored(tmp_path_factory):
     return build_model(job, bf16=False).eval(), load_tokenizer(folder_of(job.tokenizer, job)), rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 3, 10_000])
 def test_the_held_out_perplexity_is_that_of_a_plain_transformers_loss(scored, most):
     """Each document by itself, unpacked, through the library's own loss."""

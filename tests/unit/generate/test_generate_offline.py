@@ -12,6 +12,7 @@ from novelray.generate.offline import complete
 from novelray.generate.protocol import PromptTooLongError, Request, RequestError, Sampling
 
 
+@pytest.mark.slow
 def test_prompts_are_completed_in_order_and_the_same_again():
     tokenizer = make_tokenizer()
     model = make_model(tokenizer).train()

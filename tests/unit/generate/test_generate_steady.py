@@ -30,6 +30,7 @@ def read(forward, cache, row, length, seed):
     forward(ids, torch.arange(length)[None], None, cache)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [Decoder.of, General])
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])
 @pytest.mark.parametrize("length", [5, 70, 300])

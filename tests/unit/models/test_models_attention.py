@@ -69,6 +69,7 @@ def flex(query, key, value):
     return attention._flex(query, key, value, PACKED, PATTERN, None).transpose(1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("shape", ["grouped queries", "latent attention"])
 def test_flex_attention_under_our_mask_equals_dense_attention_under_the_mask(shape, monkeypatch):

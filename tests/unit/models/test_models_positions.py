@@ -30,6 +30,7 @@ def logits(model, ids, positions=None):
         return model(input_ids=ids, position_ids=positions, use_cache=False).logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_scaled_model_reads_further_and_loads_elsewhere_with_the_same_numbers(family, kind, folders, tmp_path):

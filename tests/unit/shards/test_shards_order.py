@@ -19,6 +19,7 @@ def epoch_of(order, epoch):
     return np.concatenate([order.batch(epoch, step) for step in range(order.steps_per_epoch)])
 
 
+@pytest.mark.slow
 @given(sizes, batches, seeds, st.integers(0, 100))
 @settings(max_examples=150, deadline=None)
 def test_an_epoch_has_every_row_once_and_empty_slots_only_at_its_end(rows, global_batch, seed, epoch):
@@ -28,6 +29,7 @@ def test_an_epoch_has_every_row_once_and_empty_slots_only_at_its_end(rows, globa
     assert len(seen) - rows < global_batch
 
 
+@pytest.mark.slow
 @given(sizes, seeds, st.integers(0, 10))
 @settings(max_examples=50, deadline=None)
 def test_the_order_of_rows_does_not_depend_on_the_batch_size(rows, seed, epoch):
@@ -61,6 +63,7 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     assert len(orders) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [3, 4])
 def test_all_permutations_of_few_rows_are_about_equally_frequent(rows):
     counts = Counter(tuple(RowOrder(rows, rows, seed).batch(0, 0)) for seed in range(600))

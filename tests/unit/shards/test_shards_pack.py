@@ -38,6 +38,7 @@ def test_every_token_of_every_chapter_is_there_once_and_in_order(ids, context):
     assert flat.size - packed.tokens < context
 
 
+@pytest.mark.slow
 @given(documents, contexts)
 @settings(max_examples=300, deadline=None)
 def test_positions_mask_and_chapters_agree_with_a_plain_walk_over_the_tokens(ids, context):

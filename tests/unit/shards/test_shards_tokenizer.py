@@ -102,6 +102,7 @@ def test_a_tokenizer_that_opens_texts_with_a_token_keeps_doing_so(loaded, tmp_pa
     assert encoder.vocab_size == bos + 1
 
 
+@pytest.mark.slow
 def test_training_twice_in_different_processes_gives_the_same_tokenizer():
     program = (
         "import sys, hashlib; from novelray.shards.tokenizer import train_backend;"
@@ -124,6 +125,7 @@ def test_hanzi_and_punctuation_are_never_one_token():
     assert not any("。" in t and ("好" in t or "\n" in t) for t in tokens)
 
 
+@pytest.mark.slow
 def test_a_long_text_without_punctuation_is_learnt_from_in_linear_time():
     rng = np.random.default_rng(0)
     text = "".join(chr(0x4E00 + i) for i in rng.integers(0, 3000, 400_000))

@@ -83,6 +83,7 @@ def test_the_loss_of_a_row_does_not_depend_on_how_many_workers_measure(job):
     assert (np.concatenate(parts) == whole).all()
 
 
+@pytest.mark.slow
 def test_difficulty_by_loss_is_measured_once_and_the_order_goes_by_it(job, artifacts, monkeypatch):
     said = []
     monkeypatch.setattr(on_cluster, "_losses", lambda job: on_cluster.loss_task(job, 0, 1, gpu=False))

@@ -56,6 +56,7 @@ def spike(monkeypatch):
     monkeypatch.setattr(loop, "learning_rate", lambda s, step, n: 1e30 if step == 4 else real(s, step, n))
 
 
+@pytest.mark.slow
 def test_a_run_goes_back_to_its_last_commit_and_ends_with_a_lower_rate(base, spike):
     job = training.variant(base, "spike", stage=base.stage.model_copy(update={"rollback_factor": 1e-30}))
     training.run_here(job)
@@ -100,6 +101,7 @@ def test_the_second_time_the_run_stops_with_the_batch_named_and_kept(base):
     assert len(rollbacks(job)) == 1
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_broken_engine_is_free_before_another_is_built(base, monkeypatch):
     from deepspeed.runtime.engine import DeepSpeedEngine
 

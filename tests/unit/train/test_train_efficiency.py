@@ -101,6 +101,7 @@ def test_without_a_known_peak_there_is_no_mfu(llama):
     assert used.keys() == {"flops_per_s", "memory_peak"}
 
 
+@pytest.mark.slow
 def test_the_memory_peak_is_in_bytes_and_stays_when_memory_is_given_back():
     before = memory_peak("cpu")
     held = torch.ones(150_000_000)  # 600 MB

@@ -62,6 +62,7 @@ def test_the_loss_falls_with(name, trained):
     assert found[-1] < found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zero", [0, 3])
 def test_frozen_layers_are_exported_bit_for_bit_as_the_base_has_them_and_the_others_are_trained(zero, trained, common):
     job = trained["frozen layers"]

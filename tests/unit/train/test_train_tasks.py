@@ -125,6 +125,7 @@ def test_a_tasks_share_of_the_loss_is_its_weight_times_the_mean_over_the_global_
     assert step.figures() == {"loss/style": 1.0}  # nothing to say of a task without a labelled document
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_run_with_heads_resumes_bit_for_bit(trained, monkeypatch, precision):
     stage = trained.stage.model_copy(update={"max_steps": 4, "validate_every": 4, "precision": precision})

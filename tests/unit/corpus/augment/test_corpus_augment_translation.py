@@ -95,6 +95,7 @@ def folders(tmp_path_factory):
     return tiny_translators(tmp_path_factory.mktemp("translators"))
 
 
+@pytest.mark.slow
 def test_a_local_folder_translates_in_batches_of_any_size_and_in_the_order_asked(folders):
     forward, back = (Translator(folder, "cpu", batch=5, beams=2) for folder in folders)
     sentences = [f"{s}。" for s in NARRATION]
@@ -105,6 +106,7 @@ def test_a_local_folder_translates_in_batches_of_any_size_and_in_the_order_asked
     assert forward([]) == []
 
 
+@pytest.mark.slow
 def test_a_sentence_of_more_tokens_than_the_limit_is_not_cut_but_given_back_empty(folders):
     assert Translator(folders[0], "cpu", max_tokens=8)([f"{NARRATION[0]}。", "".join(NARRATION) * 3]) == [PIVOT[0], ""]
 

@@ -46,6 +46,7 @@ def found(real_books):
     return deduplicated(real_books)
 
 
+@pytest.mark.slow
 def test_every_natural_duplicate_is_found_and_one_edition_is_kept(found, real_books):
     decision = found[2]
     gone = Counter(row["book"] for row in decision.removed.to_pylist())

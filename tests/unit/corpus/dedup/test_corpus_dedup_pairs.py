@@ -77,6 +77,7 @@ def test_nothing_is_looked_for_when_the_recipe_says_so(shelf):
     assert (len(keys), len(pairs)) == (len(shelf), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task_bytes", "task_pairs"), [(1 << 30, 1 << 20), (20_000, 1 << 20), (9_000, 30)])
 def test_tasks_find_what_one_process_finds(shelf, tmp_path, monkeypatch, task_bytes, task_pairs):
     def in_turn(rows, task, options, doing, done):
@@ -146,6 +147,7 @@ def crowd():
     return _sketches([*(_changed(original, 0.02, i) for i in range(10_000)), *(_text(i, 400) for i in range(50))], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_book", [1, 100])
 def test_ten_thousand_changed_copies_of_a_chapter_cost_little_and_leave_one(crowd, per_book):
     count = 10_000

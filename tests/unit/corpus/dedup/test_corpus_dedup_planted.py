@@ -71,6 +71,7 @@ def scores(texts, how):
     return hits[True] / len(truth), hits[True] / max(1, hits.total())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["exchanged", "put", "left", "any"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_chapters_with_one_character_in_twenty_changed_are_found(chapters, language, how):
@@ -79,6 +80,7 @@ def test_chapters_with_one_character_in_twenty_changed_are_found(chapters, langu
     assert precision >= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_same_holds_for_the_shortest_pieces(chapters, language):
     recall, precision = scores([text[100 : 100 + SHORTEST] for text in chapters[language]], "exchanged")

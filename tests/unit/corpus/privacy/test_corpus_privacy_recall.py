@@ -47,6 +47,7 @@ def assert_recall(novels, files, count):
     assert min(recall.values()) >= LEAST, (recall, missed[:10])
 
 
+@pytest.mark.slow
 def test_99_percent_of_each_kind_is_found_between_hanzi_in_dialogue_and_at_line_ends(novels):
     assert_recall(novels, FEW, count=120)
 

@@ -20,16 +20,19 @@ def won(pairs):
     return sum(results) / len(results)
 
 
+@pytest.mark.slow
 @pytest.mark.novels
 def test_a_whole_novel_scores_above_its_half_in_nine_of_ten_books(numbers):
     assert won(trials.halved(numbers).values()) >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.novels
 def test_a_whole_novel_scores_above_its_half_where_both_have_the_same_length(numbers):
     assert won(trials.thinned(numbers).values()) >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.novels
 def test_a_novel_scores_above_itself_shuffled_in_nine_of_ten_pairs(numbers):
     pairs = trials.shuffled(numbers, seeds=5)

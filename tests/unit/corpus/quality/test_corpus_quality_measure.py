@@ -40,6 +40,7 @@ def peak(book):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_book_of_ten_thousand_chapters_is_measured_chapter_by_chapter():
     found = measure(chapters(10_000), BookMeta(), SECTION)
     assert [c.chapter_id for c in found.chapters] == [f"a:{n:05d}" for n in range(10_000)]
@@ -137,6 +138,7 @@ def test_a_genre_is_what_the_metadata_say_and_else_a_guess_that_says_so():
     assert genre_of("", ["Il marchait."], "fr").name == ""
 
 
+@pytest.mark.slow
 @pytest.mark.novels
 def test_the_novels_are_measured_at_more_than_a_megabyte_a_second(shelf):
     """Nine at the time of writing; the bound is for a machine that does other things as well."""
@@ -148,6 +150,7 @@ def test_the_novels_are_measured_at_more_than_a_megabyte_a_second(shelf):
     assert size / (time.process_time() - began) > MEGABYTE
 
 
+@pytest.mark.slow
 @pytest.mark.novels
 def test_the_frame_of_frankenstein_makes_it_a_book_of_several_voices(shelf):
     assert measure(shelf["en/frankenstein.txt"], BookMeta(), SECTION).perspective == "several voices"

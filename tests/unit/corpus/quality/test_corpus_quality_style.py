@@ -10,6 +10,7 @@ from novelray.corpus.quality.features import features
 from novelray.corpus.quality.style import FEWEST, SET, style
 
 
+@pytest.mark.slow
 @pytest.mark.novels
 def test_chapters_of_one_book_are_told_from_a_mixture_of_two(numbers):
     found = trials.styles(numbers, seeds=5)

@@ -256,6 +256,7 @@ print(*(len(read(folder / f"a.{kind}")[0].text) for kind in ("txt", "jsonl", "md
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_one_line_of_many_megabytes_is_read_within_a_few_times_its_size(tmp_path):
     size, line = 20_000_000, b"The door stood open, and nobody had said a word about it since noon. "
@@ -269,6 +270,7 @@ def test_one_line_of_many_megabytes_is_read_within_a_few_times_its_size(tmp_path
     assert peak < 8 * size
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "unit", ["<script>", "<!-- ", "[Illustration: ", "![a](", "a\f", "- 1 -\n", "www.a ", "求月票", "<a href='#1'>[1]"]

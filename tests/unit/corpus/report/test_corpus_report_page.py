@@ -121,6 +121,7 @@ def test_the_page_stands_without_any_one_part(key):
     assert not Reader(page(report)).open
 
 
+@pytest.mark.slow
 def test_values_of_the_wrong_kind_do_not_break_the_page():
     for wrong in (None, "x", [None], {"a": None}, float("nan")):
         for key in full_report():
