@@ -20,6 +20,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 RECIPE ?= jobs/recipes/quickstart.yaml
+# A process per core, each with the one thread that is then its share.
+TOGETHER = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit tests/contract -n auto --dist loadfile
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -32,7 +34,9 @@ quickstart: $(VENV)/.runtime
 	$(BIN)/novelray run $(RECIPE) --no-remain
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not gpu"
+	$(TOGETHER) -m "not ray and not gpu"
+	$(BIN)/python -m pytest -m "not ray and not gpu" tests/browser tests/chaos tests/cluster
+	$(BIN)/python -m pytest -m "ray and not gpu"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -41,8 +45,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 check: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit tests/contract -m "not slow and not ray and not gpu" \
-		-n auto --dist loadfile
+	$(TOGETHER) -m "not slow and not ray and not gpu"
 
 install: $(VENV)/.dev
 

@@ -131,8 +131,8 @@ def _own_command() -> str:
 
 def stay(say: Say) -> None:
     """Keep the endpoint up until Ctrl-C, or SIGTERM as containers get it, then let running generations finish."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    say("serve: press Ctrl-C to stop")
     with suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        say("serve: press Ctrl-C to stop")
         threading.Event().wait()
     undeploy(say)

@@ -16,7 +16,8 @@ import pytest
 from support.endpoint import is_idle, until
 from support.tiny import tiny_llama
 
-from novelray.onray.deploy import running, undeploy
+from novelray.onray import replica
+from novelray.onray.deploy import NAME, running, undeploy
 from novelray.onray.peers import describe_all
 from novelray.onray.replica import ReplicaSettings
 from novelray.onray.rollout import CANARY
@@ -134,6 +135,30 @@ def writers(url, users, **body):
             return [a.json()["model"] for a in answers]
 
     return asyncio.run(ask())
+
+
+def test_a_copy_comes_under_load_and_leaves_after_it_without_a_broken_stream(url, version, monkeypatch):
+    monkeypatch.setattr(replica, "UPSCALE_S", 1.0)
+    monkeypatch.setattr(replica, "DOWNSCALE_S", 3.0)
+    replace(version("copies", max_replicas=2), SAID.append, 120)
+    enough, ends = threading.Event(), []
+
+    def ask(number):
+        with httpx.Client(timeout=120) as client:
+            while not enough.is_set():
+                ends.append(read(client, url, max_tokens=200, seed=number)[2])
+
+    with ThreadPoolExecutor(3 * CLIENTS) as pool:
+        asking = [pool.submit(ask, number) for number in range(3 * CLIENTS)]
+        try:
+            until(lambda: len(describe_all(NAME)) == 2, 90)
+        finally:
+            enough.set()
+        for one in asking:
+            one.result()
+    assert set(ends) == {"length"}
+    until(lambda: len(describe_all(NAME)) == 1, 90)
+    assert is_idle(url)
 
 
 def test_a_canary_gets_its_share_of_the_clients_always_the_same_and_is_promoted(url, version):
