@@ -65,3 +65,10 @@ class Place:
     @property
     def cuda(self) -> bool:
         return self.device.startswith("cuda")
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether it is a GPU that computes in bf16 itself: older ones (V100, T4) emulate it."""
+        import torch
+
+        return self.cuda and torch.cuda.is_bf16_supported(including_emulation=False)
