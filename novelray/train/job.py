@@ -31,7 +31,7 @@ class Job:
     context: int  # tokens per row
     position_limit: int  # longest context of a scratch model, tokens
     checkpoint_every: int
-    keep_checkpoints: int
+    keep_checkpoints: int  # 0: nothing is committed (a benchmark)
     old_shards: tuple[str, ...] = ()  # artifact ids: rows of what is not to be forgotten, newest first
     difficulty: str = ""  # artifact id: how hard each training row is, for a curriculum
     fisher: Plan | None = None  # the Fisher information that an EWC penalty needs

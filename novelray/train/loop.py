@@ -204,6 +204,8 @@ class Loop:
     def _commit(self) -> None:
         """Copy the state to memory and let the committer write it. Collective."""
         progress, ready = self.progress, self.ready
+        if not self.job.keep_checkpoints:
+            return
         with self._speed.paused():
             tensors = ready.initial | snapshot(ready.engine, ready.parameters, self.place.rank, self.place.world)
             broken = torch.tensor(float(not is_finite(tensors)), device=self.place.device)
