@@ -30,6 +30,7 @@ import time
 from pathlib import Path
 
 from alone import one_worker
+from workload import make_job, stories
 
 PEERS = ("llamafactory", "trl")
 ALLOCATOR = {
@@ -41,7 +42,11 @@ def main() -> None:
     """Measure and print."""
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="novelray-bench-") as folder:
-        job = make_job(Path(folder), options)
+        stage = {
+            "method": "full", "max_steps": options.steps, "precision": "fp32", "global_batch": options.global_batch,
+            "micro_batch": options.micro_batch,
+        }  # fmt: skip
+        job = make_job(Path(folder), f"scratch:{options.model}", options.context, stories(), stage)
         peers = {name: python for name in PEERS if (python := getattr(options, name))}
         if peers:
             write_for_peers(job, Path(folder))
@@ -73,40 +78,6 @@ def arguments() -> argparse.Namespace:
     for name in PEERS:
         parser.add_argument(f"--{name}", metavar="PYTHON", help=f"an environment with {name} in it")
     return parser.parse_args()
-
-
-def make_job(folder: Path, options: argparse.Namespace):
-    """Shards of the stories that come with the package, and a full fine-tuning job on them."""
-    import novelray
-    from novelray.recipe.model import ModelSection
-    from novelray.recipe.scaling import ScalingSection
-    from novelray.recipe.telemetry import TelemetrySection
-    from novelray.recipe.train import StageSection
-    from novelray.shards.encode import Encoder
-    from novelray.shards.make import make_shard
-    from novelray.shards.tokenizer import save_tokenizer, train_bpe
-    from novelray.storage import Artifacts, Plan, Store
-    from novelray.train.job import Job
-
-    samples = Path(novelray.__file__).parent / "samples"
-    texts = [p.read_text("utf-8", errors="ignore") for p in sorted(samples.rglob("*.txt"))]
-    tokenizer = train_bpe(texts, 4096)
-    save_tokenizer(tokenizer, folder / "tokenizer")
-    artifacts = Artifacts(Store(str(folder / "store")))
-    draft = artifacts.begin(Plan("shards", 1))
-    data, _ = make_shard([f"{i}:0" for i in range(len(texts))], texts, Encoder.of(tokenizer), options.context)
-    draft.write("train/rows-00000.arrow", data)
-    shards = draft.commit()
-    stage = StageSection.model_validate({
-        "name": "bench", "method": "full", "epochs": 1000, "max_steps": options.steps, "precision": "fp32",
-        "global_batch": options.global_batch, "micro_batch": options.micro_batch, "validate_every": 10**6,
-    })  # fmt: skip
-    return Job(
-        plan=Plan("model", 1, {"shards": shards.id}), artifacts=artifacts, stage=stage, scaling=ScalingSection(),
-        model=ModelSection(), telemetry=TelemetrySection(), seed=1, source=f"scratch:{options.model}",
-        shards=shards.id, tokenizer=f"folder:{folder / 'tokenizer'}", context=options.context,
-        position_limit=4 * options.context, checkpoint_every=10**6, keep_checkpoints=1, export=False, resume=False,
-    )  # fmt: skip
 
 
 def run_bare(job, options: argparse.Namespace) -> float:

@@ -52,7 +52,7 @@ def _confusions(
     """Counts [truth, said] of each head over the documents of the first `most` rows."""
     import torch
 
-    from novelray.train.loop import on_device
+    from novelray.train.inputs import on_device
     from novelray.train.objective import NextTokenLoss
 
     labels = Labels(rows, chapters, [head.label for head in heads], [head.classes for head in heads])
@@ -62,9 +62,10 @@ def _confusions(
     device = str(next(model.parameters()).device)
     with torch.inference_mode():
         for indices in np.array_split(np.arange(count), math.ceil(count / ROWS_AT_ONCE)):
-            input_ids, position_ids, _ = on_device(rows, indices, device)
+            inputs = on_device(rows, indices, device)
             wanted = labels.of(indices)
-            means = document_means(states(input_ids, position_ids), position_ids, wanted.shape[1])
+            hidden = states(inputs.input_ids, inputs.position_ids, inputs.bounds)
+            means = document_means(hidden, inputs.position_ids, wanted.shape[1])
             for number, head in enumerate(heads):
                 told = head.logits(means).argmax(-1).cpu().numpy()
                 counts[number] += confusion(wanted[..., number], told, len(head.classes))

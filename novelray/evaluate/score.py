@@ -51,7 +51,7 @@ def held_out_loss(model: PreTrainedModel, rows: Rows, most: int) -> tuple[float,
     """Summed loss in nats and trained tokens over the first `most` rows."""
     import torch
 
-    from novelray.train.loop import on_device
+    from novelray.train.inputs import on_device
     from novelray.train.objective import NextTokenLoss
 
     objective = NextTokenLoss(model).eval()

@@ -20,7 +20,7 @@ def row_losses(model: PreTrainedModel, rows: Rows, numbers: NDArray[np.int64]) -
     """
     import torch
 
-    from novelray.train.loop import on_device
+    from novelray.train.inputs import on_device
     from novelray.train.objective import NextTokenLoss
 
     objective = NextTokenLoss(model).eval()

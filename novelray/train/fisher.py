@@ -133,11 +133,10 @@ def drawn_loss(
     """
     import torch
 
-    from novelray.train.objective import CHUNK, summed_loss
+    from novelray.train.objective import CHUNK, last_states, summed_loss
 
-    parts: Any = model
-    decoder, head = parts.get_decoder(), parts.get_output_embeddings()
-    hidden = decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state[:, :-1][wanted]
+    head: Any = model.get_output_embeddings()
+    hidden = last_states(model, ids, positions)[:, :-1][wanted]
     with torch.no_grad():
         drawn = [
             torch.multinomial(head(piece).float().softmax(-1), 1, generator=generator)[:, 0]

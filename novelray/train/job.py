@@ -31,7 +31,7 @@ class Job:
     context: int  # tokens per row
     position_limit: int  # longest context of a scratch model, tokens
     checkpoint_every: int
-    keep_checkpoints: int
+    keep_checkpoints: int  # 0: nothing is committed (a benchmark)
     old_shards: tuple[str, ...] = ()  # artifact ids: rows of what is not to be forgotten, newest first
     difficulty: str = ""  # artifact id: how hard each training row is, for a curriculum
     fisher: Plan | None = None  # the Fisher information that an EWC penalty needs
@@ -65,3 +65,10 @@ class Place:
     @property
     def cuda(self) -> bool:
         return self.device.startswith("cuda")
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether it is a GPU that computes in bf16 itself: older ones (V100, T4) emulate it."""
+        import torch
+
+        return self.cuda and torch.cuda.is_bf16_supported(including_emulation=False)

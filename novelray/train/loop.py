@@ -19,13 +19,13 @@ import torch
 from novelray.checkpoints.commit import Committer
 from novelray.errors import CancelledError, NovelRayError, PreemptedError, StorageError
 from novelray.shards.order import share
-from novelray.shards.rows import Rows
 from novelray.telemetry.journal import Journal
 from novelray.train.audit import fingerprint
 from novelray.train.divergence import DivergedError, Trail
 from novelray.train.efficiency import Efficiency
 from novelray.train.engine import set_learning_rate
 from novelray.train.groups import Groups
+from novelray.train.inputs import on_device
 from novelray.train.job import Job, Place
 from novelray.train.schedule import learning_rate
 from novelray.train.setup import Ready
@@ -204,6 +204,8 @@ class Loop:
     def _commit(self) -> None:
         """Copy the state to memory and let the committer write it. Collective."""
         progress, ready = self.progress, self.ready
+        if not self.job.keep_checkpoints:
+            return
         with self._speed.paused():
             tensors = ready.initial | snapshot(ready.engine, ready.parameters, self.place.rank, self.place.world)
             broken = torch.tensor(float(not is_finite(tensors)), device=self.place.device)
@@ -296,21 +298,16 @@ def validation_loss(ready: Ready, job: Job, place: Place, groups: Groups | None 
         for indices in padded.reshape(-1, place.world, job.stage.micro_batch)[:, place.rank]:
             inputs = on_device(rows, indices, place.device)
             told = ready.engine(*inputs, *ready.tasks.inputs("heldout", indices), each=True).flatten()
-            losses, others = told.split([inputs[2].numel(), told.numel() - inputs[2].numel()])
+            tokens = inputs.mask.numel()
+            losses, others = told.split([tokens, told.numel() - tokens])
             summed += torch.cat([losses.sum(dtype=torch.float64).view(1), others.double()])
-            groups.add(rows, indices, losses.view(inputs[2].shape))
+            groups.add(rows, indices, losses.view(inputs.mask.shape))
     ready.engine.train()
     # The groups' sums go with the others: one exchange.
     everywhere = torch.cat([summed, torch.from_numpy(groups.sums).flatten().to(place.device)])
     all_reduce(everywhere)
     groups.sums[:] = everywhere[len(summed) :].cpu().numpy().reshape(groups.sums.shape)
     return ready.tasks.read(everywhere[: len(summed)], count) / max(1, int(rows.trained[:count].sum()))
-
-
-def on_device(rows: Rows, indices: np.ndarray, device: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """input_ids, position_ids, mask of some rows, each [rows, context]."""
-    batch = rows.batch(indices)
-    return tuple(torch.from_numpy(x).to(device) for x in (batch.input_ids, batch.position_ids, batch.mask))  # type: ignore[return-value]
 
 
 def seed_noise(seed: int, step: int, number: int) -> None:

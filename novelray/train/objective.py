@@ -13,6 +13,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from novelray.models.packed import bounds_of, is_packed
+from novelray.train.inputs import places_of
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -32,35 +35,57 @@ class NextTokenLoss(nn.Module):
         self.model = model
 
     def forward(
-        self, input_ids: torch.Tensor, position_ids: torch.Tensor, mask: torch.Tensor, each: bool = False
+        self,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        mask: torch.Tensor,
+        bounds: torch.Tensor | None = None,
+        places: torch.Tensor | None = None,
+        each: bool = False,
     ) -> torch.Tensor:
-        """All three [rows, context]; `mask[i, t]` marks token t of row i as trained. Returns a scalar, or with `each`
-        what `each_token_loss` does."""
-        states = self.states(input_ids, position_ids)
-        return (self.each_token_loss if each else self.next_token_loss)(states, input_ids, mask)
+        """As in `Inputs`; what is left out is computed, for which a GPU has to be waited for. Returns a scalar, or with
+        `each` what `each_token_loss` does."""
+        states = self.states(input_ids, position_ids, bounds)
+        places = places_of(mask) if places is None else places
+        return (self.each_token_loss if each else self.next_token_loss)(states, input_ids, places)
 
-    def states(self, input_ids: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+    def states(
+        self, input_ids: torch.Tensor, position_ids: torch.Tensor, bounds: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The last layer's states [rows, context, hidden]."""
-        model: Any = self.model
-        hidden: torch.Tensor = model.get_decoder()(
-            input_ids=input_ids, position_ids=position_ids, use_cache=False
-        ).last_hidden_state
-        return hidden
+        return last_states(self.model, input_ids, position_ids, bounds)
 
-    def each_token_loss(self, hidden: torch.Tensor, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def each_token_loss(self, hidden: torch.Tensor, input_ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """The loss of every token, fp32 [rows, context], zero where none is trained."""
-        wanted, head = mask[:, 1:], self.model.get_output_embeddings()
-        losses: torch.Tensor = hidden.new_zeros(mask.shape, dtype=torch.float32)
-        losses[:, 1:][wanted] = token_losses(hidden[:, :-1][wanted], input_ids[:, 1:][wanted], head)
-        return losses
+        losses: torch.Tensor = hidden.new_zeros(input_ids.numel(), dtype=torch.float32)
+        losses[places + 1] = token_losses(*self._pairs(hidden, input_ids, places))
+        return losses.view(input_ids.shape)
 
-    def next_token_loss(self, hidden: torch.Tensor, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def next_token_loss(self, hidden: torch.Tensor, input_ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """The loss of states, summed over the trained tokens."""
-        wanted, head = mask[:, 1:], self.model.get_output_embeddings()
-        if not wanted.any():  # an empty row still goes through every weight: workers reduce gradients together
-            zero: torch.Tensor = head(hidden[:, :1]).sum() * 0.0
+        if not places.numel():  # an empty row still goes through every weight: workers reduce gradients together
+            zero: torch.Tensor = self.model.get_output_embeddings()(hidden[:, :1]).sum() * 0.0
             return zero
-        return summed_loss(hidden[:, :-1][wanted], input_ids[:, 1:][wanted], head)
+        return summed_loss(*self._pairs(hidden, input_ids, places))
+
+    def _pairs(
+        self, hidden: torch.Tensor, input_ids: torch.Tensor, places: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, nn.Module]:
+        """The states that predict a trained token, those tokens, and the head."""
+        head = self.model.get_output_embeddings()
+        return hidden.flatten(0, 1)[places], input_ids.flatten()[places + 1], head
+
+
+def last_states(
+    model: PreTrainedModel, input_ids: torch.Tensor, position_ids: torch.Tensor, bounds: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The states [rows, context, hidden] after a model's last layer."""
+    inputs: dict[str, Any] = {"input_ids": input_ids, "position_ids": position_ids, "use_cache": False}
+    if is_packed(model):
+        inputs["cu_seq_lens_q"] = bounds_of(position_ids) if bounds is None else bounds
+    loaded: Any = model
+    hidden: torch.Tensor = loaded.get_decoder()(**inputs).last_hidden_state
+    return hidden
 
 
 def summed_loss(hidden: torch.Tensor, targets: torch.Tensor, head: nn.Module) -> torch.Tensor:

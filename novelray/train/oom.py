@@ -48,7 +48,7 @@ def out_of_memory(error: BaseException, job: Job, place: Place) -> NovelRayError
             f"{start}, at train.micro_batch {job.stage.micro_batch} and shards.context {job.context}.",
             "Lower train.micro_batch, or set train.activation_checkpointing: true. The last commit is kept.",
         )
-    strategy = strategy_of(job.stage, job.scaling, job.context, _bf16(place))
+    strategy = strategy_of(job.stage, job.scaling, job.context, place.has_bf16)
     strategy = replace(strategy, workers=place.world)
     return CapacityError(
         f"{start}: {_used(shape, strategy)}.", f"{_advice(shape, strategy, has)} The last commit is kept."
@@ -75,12 +75,6 @@ def _has(place: Place) -> int | None:
         return None
     free, _ = torch.cuda.mem_get_info(place.device)
     return int(free + torch.cuda.memory_reserved(place.device))
-
-
-def _bf16(place: Place) -> bool:
-    import torch
-
-    return place.cuda and torch.cuda.is_bf16_supported()
 
 
 def _shape(job: Job) -> ModelShape | None:

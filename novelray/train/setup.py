@@ -16,6 +16,7 @@ from novelray.models.adapters import add_lora
 from novelray.models.freeze import train_above
 from novelray.models.load import load_model
 from novelray.models.longtext import Changes
+from novelray.models.packed import use_packed
 from novelray.models.pissa import principal_parts, take_out
 from novelray.models.prefix import add_prefix, has_prefix
 from novelray.models.quantised import quantise
@@ -108,16 +109,24 @@ def total_steps(stage: StageSection, order: Order) -> int:
 def wants_bf16(stage: StageSection, place: Place) -> bool:
     """Whether weights and activations are bf16: on GPUs that have it by default, else where the recipe says so."""
     if stage.precision == "auto":
-        return place.cuda and torch.cuda.is_bf16_supported()
-    if stage.precision == "bf16" and place.cuda and not torch.cuda.is_bf16_supported():
+        return place.has_bf16
+    if stage.precision == "bf16" and place.cuda and not place.has_bf16:
         raise TrainError(f"{torch.cuda.get_device_name()} has no bf16.", "Set train.precision to fp32 or auto.")
     return stage.precision == "bf16"
+
+
+def flash_fits(stage: StageSection, bf16: bool, device: str) -> bool:
+    """Whether packed rows go through the flash kernel, where the model can (models/packed.py): it has no fp32, and a
+    prefix has an attention of its own."""
+    return device.startswith("cuda") and bf16 and stage.method != "prefix"
 
 
 def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
     """The model that the stage trains: the source, with fresh adapters for LoRA. Only a quantised base lies on `device`
     already: quantising is fast there."""
     model = load_source(job, bf16)
+    if flash_fits(job.stage, bf16, device):
+        use_packed(model)
     if has_prefix(model):
         raise ModelError(
             f"Stage {job.stage.name!r} starts from {job.source.partition(':')[2]}, a frozen base with a prefix: "

@@ -38,6 +38,8 @@ class TaskLosses(NextTokenLoss):
         input_ids: torch.Tensor,
         position_ids: torch.Tensor,
         mask: torch.Tensor,
+        bounds: torch.Tensor,
+        places: torch.Tensor,
         labels: torch.Tensor,
         each: bool = False,
     ) -> torch.Tensor:
@@ -46,7 +48,7 @@ class TaskLosses(NextTokenLoss):
         `labels` [rows, documents, tasks] holds classes, NONE where there is none; the rest is as in NextTokenLoss. With
         `each` the first is the loss of every token, and the confusion counts [truth, said] of each task follow; flat.
         """
-        hidden = self.states(input_ids, position_ids)
+        hidden = self.states(input_ids, position_ids, bounds)
         means = document_means(hidden, position_ids, labels.shape[1]).flatten(0, 1)
         layers = getattr(self.model, ATTRIBUTE)
         # Documents without a label go through every head too: workers reduce gradients together.
@@ -54,8 +56,8 @@ class TaskLosses(NextTokenLoss):
         pairs = list(zip(logits, labels.flatten(0, 1).unbind(-1), strict=True))
         sums = [functional.cross_entropy(scores, truth, ignore_index=NONE, reduction="sum") for scores, truth in pairs]
         if not each:
-            return torch.stack([self.next_token_loss(hidden, input_ids, mask), *sums])
-        tokens = self.each_token_loss(hidden, input_ids, mask)
+            return torch.stack([self.next_token_loss(hidden, input_ids, places), *sums])
+        tokens = self.each_token_loss(hidden, input_ids, places)
         return torch.cat([tokens.flatten(), torch.stack(sums), *(_confusion(*pair) for pair in pairs)])
 
 

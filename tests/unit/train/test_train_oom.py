@@ -66,7 +66,7 @@ def test_a_model_whose_shape_is_not_known_gets_the_usual_advice(job, tmp_path):
 def test_what_other_programs_hold_of_a_gpu_is_not_counted_on(job, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 20, 80 << 30))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 8 << 20)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     told = out_of_memory(torch.OutOfMemoryError("CUDA out of memory."), job, Place(device="cuda:0"))
     assert "on cuda:0 (9.0 MiB)" in told.message
 
