@@ -13,6 +13,8 @@ Not run on a GPU yet.
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ from novelray.models.blocks import document_starts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+log = logging.getLogger(__name__)
 
 NAME = "novelray_packed"
 WIDEST = 256
@@ -49,6 +53,19 @@ def use_packed(model: PreTrainedModel) -> bool:
 
     AttentionInterface.register(NAME, packed_attention)
     model.set_attn_implementation(NAME)
+    return True
+
+
+@cache
+def flash_works(device: str) -> bool:
+    """Whether the kernel computes on this device, forward and backward: not every GPU and build of PyTorch has it."""
+    query, key = (torch.ones(2, heads, 64, device=device, dtype=torch.bfloat16, requires_grad=True) for heads in (2, 1))
+    bounds = torch.tensor([0, 2], dtype=torch.int32, device=device)
+    try:
+        _flash(query, key, key, bounds, 2, None).sum().backward()
+    except (AttributeError, ImportError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        log.warning("Packed rows are computed with a mask, which is slower: no variable-length attention (%s).", error)
+        return False
     return True
 
 

@@ -61,6 +61,28 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: s.method == "prefix" and r.scaling.zero == 3,
     ),
     Rule(
+        "compile-not-zero-3",
+        ("train.compile", "scaling.zero"),
+        "train.compile does not go with scaling.zero 3 in stage {s.name!r}: weights are gathered between the layers, "
+        "which breaks what is compiled.",
+        "Use scaling.zero 0, 1 or 2, or leave train.compile out.",
+        lambda r, s: s.compile and r.scaling.zero == 3,
+    ),
+    Rule(
+        "compile-not-in-few-bits-or-a-prefix",
+        ("train.compile", "train.method"),
+        "train.compile does not go with train.method {s.method!r} in stage {s.name!r}: it has not been tried.",
+        "Leave train.compile out.",
+        lambda r, s: s.compile and s.method in ("qlora", "prefix"),
+    ),
+    Rule(
+        "compile-not-on-sparse-attention",
+        ("train.compile", "model.attention"),
+        "train.compile does not go with sparse model.attention in stage {s.name!r}: that compiles its own kernels.",
+        "Leave train.compile out.",
+        lambda r, s: s.compile and r.model.attention is not None and r.model.attention.type == "sparse",
+    ),
+    Rule(
         "prefix-comes-last",
         ("train.method", "train.stages"),
         "Stage {s.name!r} has train.method 'prefix', and a stage comes after it: a prefix changes no weight, so that "

@@ -13,10 +13,11 @@ import torch
 from novelray.checkpoints.commit import Commit, Tensors, latest
 from novelray.errors import ModelError, TrainError
 from novelray.models.adapters import add_lora
+from novelray.models.compiled import compile_layers
 from novelray.models.freeze import train_above
 from novelray.models.load import load_model
 from novelray.models.longtext import Changes
-from novelray.models.packed import use_packed
+from novelray.models.packed import flash_works, use_packed
 from novelray.models.pissa import principal_parts, take_out
 from novelray.models.prefix import add_prefix, has_prefix
 from novelray.models.quantised import quantise
@@ -125,7 +126,7 @@ def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
     """The model that the stage trains: the source, with fresh adapters for LoRA. Only a quantised base lies on `device`
     already: quantising is fast there."""
     model = load_source(job, bf16)
-    if flash_fits(job.stage, bf16, device):
+    if flash_fits(job.stage, bf16, device) and flash_works(device):
         use_packed(model)
     if has_prefix(model):
         raise ModelError(
@@ -146,6 +147,8 @@ def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if job.stage.method == "qlora":
         quantise(model, job.stage.bits, device)
+    if job.stage.compile:
+        compile_layers(model)
     if job.stage.adapts:
         torch.manual_seed(job.seed)  # A is random: the same on every rank
         return add_lora(model, job.stage.lora)

@@ -98,3 +98,8 @@ def test_a_model_that_it_does_not_fit_keeps_its_attention(change, tmp_path):
     model = from_folder(tiny_folder("qwen2", tmp_path, **change), torch.float32)
     assert not packed.use_packed(model)
     assert model.config._attn_implementation == "sdpa"
+
+
+def test_a_device_without_the_kernel_keeps_the_mask_and_says_so(caplog):
+    assert not packed.flash_works("cpu")
+    assert "computed with a mask" in caplog.text

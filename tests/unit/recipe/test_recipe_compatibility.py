@@ -20,6 +20,18 @@ BREAKING = {
         {"model": {"base": "some/base"}, "train": {"method": "prefix"}, "scaling": {"zero": 3}},
         ["'prefix'", "zero 3", "'main'"],
     ),
+    "compile-not-zero-3": (
+        {"train": {**FULL, "compile": True}, "scaling": {"zero": 3, "workers": 2}},
+        ["zero 3", "'main'"],
+    ),
+    "compile-not-in-few-bits-or-a-prefix": (
+        {"model": {"base": "some/base"}, "train": {"method": "prefix", "compile": True}},
+        ["'prefix'", "'main'"],
+    ),
+    "compile-not-on-sparse-attention": (
+        {"model": {"base": "some/base", "attention": {}}, "train": {"compile": True}},
+        ["sparse", "'main'"],
+    ),
     "prefix-comes-last": (
         {"model": {"base": "some/base"}, "train": {"stages": [{"name": "a", "method": "prefix"}, {"name": "b"}]}},
         ["'a'", "'prefix'"],
