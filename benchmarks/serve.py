@@ -141,7 +141,7 @@ def bare(folder: Path, prompts: list[str], options: argparse.Namespace) -> dict[
     """Tokens per second of a loop written by hand."""
     import torch
 
-    from novelray.generate.cache import RowCache
+    from novelray.generate.cache import RowCache, Span
     from novelray.generate.forward import fastest
 
     model, tokenizer = loaded(folder)
@@ -153,7 +153,7 @@ def bare(folder: Path, prompts: list[str], options: argparse.Namespace) -> dict[
             began = time.perf_counter()
             logits = []
             for row, prompt in enumerate(ids):
-                cache.prefill(row, 0, len(prompt))
+                cache.prefill(Span(row, 0, len(prompt)))
                 logits.append(forward(torch.tensor([prompt]), torch.arange(len(prompt))[None], None, cache))
             tokens = draw(torch.cat(logits))
             lengths = torch.tensor([len(prompt) for prompt in ids])

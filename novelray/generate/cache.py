@@ -8,13 +8,21 @@ the attention kernel then adds up in the same order whatever length the longest 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import Cache
 
 STRIDE = 64
 """Tokens by which the attended length grows."""
+
+
+class Span(NamedTuple):
+    """A piece of a prompt: `length` tokens of one text, which come into `row` after the `start` tokens there."""
+
+    row: int
+    start: int
+    length: int
 
 
 class _Layer:
@@ -35,15 +43,16 @@ class RowCache(Cache):
         super().__init__(layers=rows)
         self._max = (max_rows, -(-context // STRIDE) * STRIDE)
         self._size = (0, 0)
-        self._prefill: tuple[int, int] | None = None
+        self.spans: tuple[Span, ...] = ()  # what the next forward reads; none: it decodes
         self._seen = 0
         self._view = (0, 0)
         self._index: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def prefill(self, row: int, start: int, count: int) -> None:
-        """The next forward puts `count` tokens of one text into `row`, after the `start` tokens that are there."""
-        self._reserve(row + 1, start + count)
-        self._prefill, self._seen = (row, start), start
+    def prefill(self, *spans: Span) -> None:
+        """The next forward reads these pieces of prompts, each for a row of its own."""
+        for row, start, length in spans:
+            self._reserve(row + 1, start + length)
+        self.spans, self._seen = spans, spans[0].start
 
     def decode(self, lengths: torch.Tensor, longest: int) -> int:
         """The next forward adds one token to each of the first len(lengths) rows, at position `lengths[row]`.
@@ -53,7 +62,7 @@ class RowCache(Cache):
         rows = len(lengths)
         attended = min(-(-(longest + 1) // STRIDE) * STRIDE, self._max[1])
         self._reserve(rows, attended)
-        self._prefill, self._seen, self._view = None, attended - 1, (rows, attended)
+        self.spans, self._seen, self._view = (), attended - 1, (rows, attended)
         self._index = (torch.arange(rows, device=lengths.device), lengths)
         return attended
 
@@ -61,21 +70,26 @@ class RowCache(Cache):
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new states [rows, heads, tokens, dim] of a layer; returns all that attention has to see."""
-        layer: Any = self.layers[layer_idx]
-        layer.keys = self._fit(layer.keys, key_states)
-        layer.values = self._fit(layer.values, value_states)
-        if self._prefill is not None:
-            row, start = self._prefill
-            end = start + key_states.shape[2]
-            layer.keys[row, :, start:end] = key_states[0]
-            layer.values[row, :, start:end] = value_states[0]
-            return layer.keys[row : row + 1, :, :end], layer.values[row : row + 1, :, :end]
+        if self.spans:
+            (span,) = self.spans
+            return self.write(span, key_states, value_states, layer_idx)
+        layer = self._layer(layer_idx, key_states, value_states)
         assert self._index is not None
         rows, lengths = self._index
         layer.keys[rows, :, lengths] = key_states[:, :, 0]
         layer.values[rows, :, lengths] = value_states[:, :, 0]
         count, attended = self._view
         return layer.keys[:count, :, :attended], layer.values[:count, :, :attended]
+
+    def write(
+        self, span: Span, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the states [1, heads, tokens, dim] of a piece; returns those of its text so far."""
+        layer = self._layer(layer_idx, key_states, value_states)
+        row, start, length = span
+        end = start + length
+        layer.keys[row, :, start:end], layer.values[row, :, start:end] = key_states[0], value_states[0]
+        return layer.keys[row : row + 1, :, :end], layer.values[row : row + 1, :, :end]
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of a row over another row."""
@@ -91,11 +105,8 @@ class RowCache(Cache):
     def paste(self, row: int, start: int, states: Sequence[torch.Tensor]) -> None:
         """Put states that `copy` gave into a row, after the `start` tokens that are there."""
         self._reserve(row + 1, start + states[0].shape[1])
-        layers: list[Any] = self.layers
-        for layer, keys, values in zip(layers, states[::2], states[1::2], strict=True):
-            layer.keys, layer.values = self._fit(layer.keys, keys[None]), self._fit(layer.values, values[None])
-            end = start + keys.shape[1]
-            layer.keys[row, :, start:end], layer.values[row, :, start:end] = keys, values
+        for at, (keys, values) in enumerate(zip(states[::2], states[1::2], strict=True)):
+            self.write(Span(row, start, keys.shape[1]), keys[None], values[None], at)
 
     def clear(self, row: int) -> None:
         """Zero a row: a NaN left in it would reach the next text through the masked positions (0 × NaN)."""
@@ -122,6 +133,12 @@ class RowCache(Cache):
     def is_compileable(self) -> bool:
         return False
 
+    def _layer(self, at: int, keys: torch.Tensor, values: torch.Tensor) -> Any:
+        """A layer with room for what was announced."""
+        layer: Any = self.layers[at]
+        layer.keys, layer.values = self._fit(layer.keys, keys), self._fit(layer.values, values)
+        return layer
+
     def _tensors(self) -> list[torch.Tensor]:
         layers: list[Any] = self.layers
         return [t for layer in layers for t in (layer.keys, layer.values) if t is not None]
@@ -144,3 +161,12 @@ class RowCache(Cache):
         if tensor is not None:
             grown[: tensor.shape[0], :, : tensor.shape[2]] = tensor
         return grown
+
+
+def reading_mask(span: Span, like: torch.Tensor) -> torch.Tensor | None:
+    """What a piece adds to its scores [1, 1, tokens, attended]: 0 up to the token itself, -inf beyond; None: causal."""
+    if span.start == 0:
+        return None
+    end = span.start + span.length
+    at = torch.arange(end, device=like.device)
+    return like.new_zeros(span.length, end).masked_fill_(at > at[span.start :, None], float("-inf"))[None, None]

@@ -6,25 +6,33 @@ from typing import Any, Protocol
 
 import torch
 
-from novelray.generate.cache import RowCache
+from novelray.generate.cache import RowCache, reading_mask
 from novelray.generate.decoder import Decoder
 
 
 class Forward(Protocol):
-    """One step of a model for the rows and tokens that the cache was told last."""
+    """One step of a model for the rows and tokens that the cache was told last.
+
+    `reads_many`: whether several pieces of prompts may be read at once.
+    """
+
+    reads_many: bool
 
     def __call__(
         self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache
     ) -> torch.Tensor:
-        """Logits [rows, vocabulary] after the last of each row's tokens.
+        """Logits [rows, vocabulary] after the last token of each row, or of each piece that is read.
 
-        `ids`, `positions` [rows, tokens]; `mask` is added to the scores [rows, 1, tokens, attended], None: causal.
+        `ids`, `positions` [rows, tokens], pieces one after the other in one row; `mask`, of a decoding step only, is
+        added to the scores [rows, 1, 1, attended].
         """
         ...
 
 
 class General:
     """Any transformers causal language model, by its own forward."""
+
+    reads_many = False
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -33,6 +41,8 @@ class General:
         self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache
     ) -> torch.Tensor:
         """See `Forward`."""
+        if cache.spans:
+            mask = reading_mask(cache.spans[0], next(self._model.parameters()))
         output = self._model(
             input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True,
             logits_to_keep=1,

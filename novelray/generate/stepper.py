@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from novelray.errors import NovelRayError
 from novelray.generate.batcher import Batcher
-from novelray.generate.cache import RowCache
+from novelray.generate.cache import RowCache, Span
 from novelray.generate.detokenise import Vocabulary
 from novelray.generate.forward import Forward, General
 from novelray.generate.generation import Generation
@@ -32,6 +33,20 @@ PREFILL_TOKENS = 512
 
 PIECE_TOKENS = 256
 """A prompt is cut at multiples of this, never elsewhere: how it is computed must not depend on who else is there."""
+
+
+@dataclass(frozen=True)
+class _Next:
+    """The next piece of a prompt; `key` as in prefix.py."""
+
+    generation: Generation
+    tokens: tuple[int, ...]
+    key: bytes
+
+    @property
+    def ends(self) -> bool:
+        """Whether the prompt is read with it."""
+        return self.generation.prefilled + len(self.tokens) == len(self.generation.prompt)
 
 
 class Stepper:
@@ -57,6 +72,7 @@ class Stepper:
         self.vocabulary_size = int(config.vocab_size)
         self.adapters = Adapters(model, self.exact, base_digest)
         self.cache = RowCache(int(config.num_hidden_layers), max(FEWEST_ROWS, batcher.max_batch), context)
+        self._many = self.exact and self.forward.reads_many  # elsewhere a row's bits would depend on the others
         self._samplers: Samplers | None = None
 
     @property
@@ -73,8 +89,9 @@ class Stepper:
         for generation in self.batcher.admit():
             self._admit(generation)
         left = PREFILL_TOKENS
-        while left > 0 and (some := self.batcher.prefilling()):
-            left -= self._guarded([some[0]], lambda g=some[0]: self._prefill(g)) or left
+        while left > 0 and (batch := self._to_read(left)):
+            left -= sum(len(n.tokens) for n in batch)
+            self._guarded([n.generation for n in batch], lambda: self._prefill(batch))
         return left < PREFILL_TOKENS
 
     @torch.inference_mode()
@@ -122,40 +139,76 @@ class Stepper:
         if request.slides and request.resumed:
             generation.read_again(reading(request.prompt_ids, request.resumed, self.context, self.vocabulary.piece))
 
-    def _prefill(self, generation: Generation) -> int:
-        """Bring the next piece of a prompt into the cache, from the store or by reading it. Returns its tokens."""
-        prompt, start = generation.prompt, generation.prefilled
-        piece = prompt[start : start + PIECE_TOKENS]
-        generation.piece = key_after(generation.piece, self.adapters.key(generation.style), piece)
-        ends = start + len(piece) == len(prompt)
-        found = self.prefixes.get(generation.piece)
-        if found is None or (ends and found.logits is None):
-            found = self._read(generation, piece)
-        else:
-            self.cache.paste(self.batcher.rows.index(generation), start, found.states)
-            generation.found += len(piece)
-        generation.prefilled = start + len(piece)
-        if found.logits is not None and ends:
-            self._extend([generation], found.logits.clone())  # the samplers write over it
-        return len(piece)
+    def _to_read(self, most: int) -> list[_Next]:
+        """The next piece of each prompt, oldest first, as far as they can be read together: in one style, no two alike
+        (one finds then what the other read), no more than `most` tokens."""
+        batch: list[_Next] = []
+        for generation in self.batcher.prefilling():
+            piece = self._next(generation)
+            if not batch:
+                batch.append(piece)
+            elif not self._many or len(piece.tokens) > most - sum(len(n.tokens) for n in batch):
+                break
+            elif generation.style == batch[0].generation.style and all(piece.key != n.key for n in batch):
+                batch.append(piece)
+        return batch
 
-    def _read(self, generation: Generation, piece: Sequence[int]) -> Piece:
-        """Run the model over a piece of a prompt and keep what comes of it."""
-        start, row = generation.prefilled, self.batcher.rows.index(generation)
-        end = start + len(piece)
-        self.cache.prefill(row, start, len(piece))
-        self.adapters.use([generation.style])
-        positions = torch.arange(start, end, device=self.device)
-        mask = (
-            None if start == 0 else self._bias(torch.arange(end, device=self.device) <= positions[:, None])[None, None]
-        )
-        logits = self.forward(torch.tensor([piece], device=self.device), positions[None], mask, self.cache)
-        keeps = self.prefixes.max_bytes and not generation.begun  # no other text begins like the middle of this one
-        states = self.cache.copy(row, start, end) if keeps else ()
-        read = Piece(states, logits if end == len(generation.prompt) else None)
-        if states and logits.isfinite().all():
-            self.prefixes.put(generation.piece, read)
+    def _next(self, generation: Generation) -> _Next:
+        tokens = generation.prompt[generation.prefilled : generation.prefilled + PIECE_TOKENS]
+        return _Next(generation, tokens, key_after(generation.piece, self.adapters.key(generation.style), tokens))
+
+    def _prefill(self, batch: Sequence[_Next]) -> None:
+        """Bring these pieces of prompts into the cache, from the store or by reading them."""
+        known = {n.key: piece for n in batch if (piece := self._stored(n)) is not None}
+        for n in batch:
+            if n.key in known:
+                self.cache.paste(self.batcher.rows.index(n.generation), n.generation.prefilled, known[n.key].states)
+                n.generation.found += len(n.tokens)
+        known |= self._read_each([n for n in batch if n.key not in known])
+        ended = []
+        for n in batch:
+            if n.key in known:
+                ended += [(n.generation, logits)] if n.ends and (logits := known[n.key].logits) is not None else []
+                n.generation.piece, n.generation.prefilled = n.key, n.generation.prefilled + len(n.tokens)
+        if ended:
+            self._extend([g for g, _ in ended], torch.cat([logits for _, logits in ended]))
+
+    def _stored(self, n: _Next) -> Piece | None:
+        found = self.prefixes.get(n.key)
+        return None if found is None or (n.ends and found.logits is None) else found
+
+    def _read_each(self, batch: Sequence[_Next]) -> dict[bytes, Piece]:
+        """Read them together; one by one where that fails, so that those are answered which are not at fault."""
+        if len(batch) > 1:
+            try:
+                return self._read(batch)
+            except Exception:
+                log.exception("%d prompts could not be read together", len(batch))
+        read: dict[bytes, Piece] = {}
+        for n in batch:
+            read |= self._guarded([n.generation], lambda: self._read([n])) or {}  # noqa: B023 - called here
         return read
+
+    def _read(self, batch: Sequence[_Next]) -> dict[bytes, Piece]:
+        """Run the model over pieces of prompts, each of another row, and keep what comes of it."""
+        if not batch:
+            return {}
+        spans = [Span(self.batcher.rows.index(n.generation), n.generation.prefilled, len(n.tokens)) for n in batch]
+        self.cache.prefill(*spans)
+        self.adapters.use([batch[0].generation.style])
+        ids = torch.tensor([[token for n in batch for token in n.tokens]], device=self.device)
+        positions = torch.cat([torch.arange(s.start, s.start + s.length, device=self.device) for s in spans])
+        logits = self.forward(ids, positions[None], None, self.cache)
+        return {n.key: self._kept(n, span, row) for n, span, row in zip(batch, spans, logits.split(1), strict=True)}
+
+    def _kept(self, n: _Next, span: Span, logits: torch.Tensor) -> Piece:
+        """What was read of a piece, stored where it may be asked for again."""
+        keeps = self.prefixes.max_bytes and not n.generation.begun  # no other text begins like the middle of this one
+        states = self.cache.copy(span.row, span.start, span.start + span.length) if keeps else ()
+        piece = Piece(states, logits.clone() if n.ends else None)
+        if states and logits.isfinite().all():
+            self.prefixes.put(n.key, piece)
+        return piece
 
     def _decode(self, running: list[Generation]) -> None:
         rows = self.batcher.rows
@@ -232,8 +285,9 @@ class Stepper:
             for generation in affected:
                 if not generation.finished:
                     generation.fail(failure)
-                self.cache.clear(self.batcher.rows.index(generation))
-                self._free(generation)
+                if generation in self.batcher.rows:
+                    self.cache.clear(self.batcher.rows.index(generation))
+                    self._free(generation)
             if not self.batcher.rows:
                 self.cache.reset()
             return None

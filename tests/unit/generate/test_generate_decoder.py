@@ -1,4 +1,4 @@
-"""The hand-written forward computes what transformers computes, holds no weight twice, and knows what it is not for."""
+"""The hand-written forward computes what transformers computes, shares its weights, and knows what it is not for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.tiny_models import make_model, make_tokenizer
 
-from novelray.generate.cache import RowCache
+from novelray.generate.cache import RowCache, Span
 from novelray.generate.decoder import Decoder
 from novelray.generate.forward import General, fastest
 from novelray.generate.steady import make_steady
@@ -41,11 +41,8 @@ def logits(forward, dtype=torch.float32):
     found = []
     for row, cuts in ((0, (0, 60, 90)), (1, (0, 40))):
         for start, end in pairwise(cuts):
-            cache.prefill(row, start, end - start)
-            positions = torch.arange(start, end)
-            hidden = torch.arange(end) > positions[:, None]
-            mask = torch.zeros(hidden.shape, dtype=dtype).masked_fill(hidden, float("-inf"))[None, None]
-            found.append(forward(ids[:, start:end], positions[None], mask if start else None, cache))
+            cache.prefill(Span(row, start, end - start))
+            found.append(forward(ids[:, start:end], torch.arange(start, end)[None], None, cache))
     lengths = torch.tensor([90, 40])
     attended = cache.decode(lengths, 90)
     hidden = torch.arange(attended) > lengths[:, None]
@@ -69,7 +66,7 @@ def test_logits_in_half_precision_are_as_near_the_true_ones_as_those_of_transfor
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_no_weight_is_held_twice_and_the_model_goes_on_computing_the_same(dtype):
+def test_the_model_shares_its_weights_with_the_decoder_and_goes_on_computing_the_same(dtype):
     model = built("qwen2", dtype)
     before, names = logits(General(model), dtype), dict(model.named_parameters())
     values = {name: weight.clone() for name, weight in names.items()}

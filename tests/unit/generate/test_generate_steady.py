@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.tiny_models import make_model, make_tokenizer
 
-from novelray.generate.cache import RowCache
+from novelray.generate.cache import RowCache, Span
 from novelray.generate.decoder import Decoder
 from novelray.generate.forward import General
 from novelray.generate.steady import make_steady, padded_rows
@@ -26,7 +26,7 @@ def decode_logits(forward, cache, lengths, row):
 @torch.inference_mode()
 def read(forward, cache, row, length, seed):
     ids = torch.randint(2, 300, (1, length), generator=torch.Generator().manual_seed(seed))
-    cache.prefill(row, 0, length)
+    cache.prefill(Span(row, 0, length))
     forward(ids, torch.arange(length)[None], None, cache)
 
 
@@ -84,3 +84,27 @@ def test_the_layout_changes_and_the_values_do_not():
     make_steady(model)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert not model.model.layers[0].mlp.up_proj.weight.is_contiguous()
+
+
+@torch.inference_mode()
+def test_prompts_read_together_get_the_bits_that_each_gets_alone():
+    model = make_model(make_tokenizer(), hidden_size=192, num_attention_heads=6, max_position_embeddings=1024)
+    make_steady(model)
+    forward = Decoder.of(model)
+    lengths = [1, 70, 3, 256, 2, 40]
+    texts = [torch.randint(2, 300, (2, n), generator=torch.Generator().manual_seed(n)) for n in lengths]
+
+    def two_pieces(rows):
+        cache, found = RowCache(2, 8, 1024), []
+        for piece in (0, 1):
+            spans = [Span(at, piece * lengths[row], lengths[row]) for at, row in enumerate(rows)]
+            cache.prefill(*spans)
+            positions = torch.cat([torch.arange(s.start, s.start + s.length) for s in spans])
+            found.append(forward(torch.cat([texts[row][piece] for row in rows])[None], positions[None], None, cache))
+        return found, [cache.copy(at, 0, 2 * lengths[row]) for at, row in enumerate(rows)]
+
+    logits, states = two_pieces(range(len(lengths)))
+    for row in range(len(lengths)):
+        alone, its_states = two_pieces([row])
+        assert all(torch.equal(logits[piece][row], alone[piece][0]) for piece in (0, 1))
+        assert all(torch.equal(a, b) for a, b in zip(states[row], its_states[0], strict=True))
