@@ -2,8 +2,8 @@
 
 Measured on two cores, torch 2.13: the head of a small model, 192 → 8,192, takes 1.1 ms a step of eight rows from plain
 memory and 0.4 ms so; narrow layers gain nothing. A packed weight is a copy, so only as much is packed as `PACKED_BYTES`
-holds: large models are bound by reading their weights once, in whatever order. oneDNN gives a row the same bits from two
-rows on.
+holds: large models are bound by reading their weights once, in whatever order. oneDNN gives a row the same bits from
+two rows on.
 """
 
 from __future__ import annotations
