@@ -49,7 +49,7 @@ def table(characters: str) -> NDArray[np.bool_]:
 class Pairs:
     """Characters that can stand side by side: the places in a text where one of the first is before one of the second.
 
-    Both are tables of SIZE flags. To look only there for anything longer is a few times as fast as an expression.
+    Both are tables of SIZE flags. To look only there for anything longer is faster than an expression with all of it.
     """
 
     first: NDArray[np.bool_]

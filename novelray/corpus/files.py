@@ -1,6 +1,6 @@
 """One part per file on the shelf while the corpus is decided upon, then the chapter files.
 
-Parts are Arrow files, which are written and read twice as fast as Parquet; chapter files are Parquet, which is smaller.
+Parts are Arrow files, which are written and read faster than Parquet; chapter files are Parquet, which is smaller.
 The same chapters always give the same files with the same bytes, so a task that runs twice does no harm. Both are
 written and read one group at a time: a file of any number of books costs the memory of a few chapters.
 """

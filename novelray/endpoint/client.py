@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,10 +14,15 @@ from novelray.errors import ClusterError
 from novelray.home import user_folder
 
 
+def own_key_file() -> Path:
+    """Where the first serve keeps this person's key."""
+    return user_folder() / "api-key"
+
+
 def own_key() -> str:
     """The key to use from this machine: `NOVELRAY_API_KEY`, else the one saved at the first serve; may be empty."""
     found = os.environ.get("NOVELRAY_API_KEY")
-    path = user_folder() / "api-key"
+    path = own_key_file()
     return found or (path.read_text().strip() if path.is_file() else "")
 
 

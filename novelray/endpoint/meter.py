@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from novelray.endpoint.errors import ApiError
 from novelray.endpoint.keys import KeyRecord, KeyStore
 from novelray.endpoint.limits import MINUTE_S, Bucket, KeyLimits
-from novelray.endpoint.usage import Day, Totals, Use
+from novelray.endpoint.usage import Day, Totals, Use, month_of
 from novelray.errors import StorageError
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Account:
     def used(self, span: str) -> int:
         """Tokens used or reserved on this `day` or in this `month`."""
         today = self._now().date()
-        of_span = (lambda day: day == today) if span == "day" else (lambda day: _month(day) == _month(today))
+        of_span = (lambda day: day == today) if span == "day" else (lambda day: month_of(day) == month_of(today))
         known = self.totals.today if span == "day" else self.totals.month
         pending = sum(use.tokens for day, use in self.pending.items() if of_span(day))
         return pending + (known.tokens if of_span(self.totals.day) else 0)
@@ -218,10 +218,6 @@ class Meter:
         if not self._failing:
             log.warning("%s Use is counted in memory until it does.", error.message)
         self._failing = True
-
-
-def _month(day: date) -> tuple[int, int]:
-    return day.year, day.month
 
 
 def _until_next(span: str, now: datetime) -> float:

@@ -49,13 +49,14 @@ class Totals:
 
     def plus(self, day: date, use: Use) -> Totals:
         """These, and what was used on one day."""
-        today, month = day == self.day, (day.year, day.month) == (self.day.year, self.day.month)
-        return Totals(
-            self.day,
-            self.ever + use,
-            self.today + use if today else self.today,
-            self.month + use if month else self.month,
-        )
+        none = Use()
+        today, month = use if day == self.day else none, use if month_of(day) == month_of(self.day) else none
+        return Totals(self.day, self.ever + use, self.today + today, self.month + month)
+
+
+def month_of(day: date) -> tuple[int, int]:
+    """The year and the month of a day."""
+    return day.year, day.month
 
 
 Day = tuple[str, date]

@@ -2,7 +2,7 @@
 
 For small models most of a decoding step is the interpreter: transformers runs about sixty operations a layer, this file
 some twenty. Query, key and value are one product, gate and up another; the model's own weights become views of the
-joined ones, so nothing is held twice and adapters still find their layers (but see packed.py). Several prompts are read
+joined ones, so nothing is held twice and adapters still find their layers (but see onednn.py). Several prompts are read
 at once, one after the other in one row, each attending to itself. Other models take the general path.
 """
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from novelray.generate.cache import RowCache, reading_mask
 from novelray.generate.lora import AdaptedLinear
-from novelray.generate.packed import Packer, product
+from novelray.generate.onednn import Packer, product
 from novelray.generate.steady import ATTENTION, FEWEST_ROWS
 
 SHAPES = {"LlamaForCausalLM", "Qwen2ForCausalLM"}

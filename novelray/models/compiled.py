@@ -1,7 +1,7 @@
 """Layers compiled one by one with torch.compile: the layers of a model are alike, so that one compilation serves all.
 
-A whole model takes minutes to compile and breaks at whatever a family does between its layers. Layers take a tenth of
-it, and are where the time is (regional compilation, PyTorch's own advice).
+A whole model takes as much longer to compile as it has layers, and breaks at whatever a family does between them. The
+layers are where the time is (regional compilation, PyTorch's own advice).
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def run(recipe: Recipe, say: Say, remain: bool = True, written_as: str = "recipe
         deployed = bring_up(recipe, open_artifacts(recipe), version, say)
         books = trained.jobs[-1].stage.books
         prompts = prompts_of(trained.corpus, books, 1, DEMONSTRATION_CHARS, "heldout" if held_out else "train")
-        demonstrate(deployed, prompts[0], recipe.serve.keys)
+        demonstrate(deployed, prompts[0], recipe.serve)
         if not remain:
             undeploy(say)
         opening = prompts[0].splitlines()[-1]

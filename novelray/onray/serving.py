@@ -10,17 +10,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
-from novelray.endpoint.client import own_key, stream_completion
+from novelray.endpoint.client import own_key, own_key_file, stream_completion
 from novelray.endpoint.keys import borrowed_key, ensure_key
-from novelray.home import user_folder
 from novelray.onray.deploy import Deployed, ReplicaSettings, undeploy
 from novelray.onray.versions import replace
 from novelray.recipe import Recipe
@@ -61,7 +59,7 @@ def settings_of(version: Version, about: About, say: Say) -> ReplicaSettings:
     if section.require_key:
         secret = ensure_key(url=section.keys)
         if secret is not None:
-            say(f"serve: your API key, shown once: {secret} (kept in {_own_key_file()}, readable by you only)")
+            say(f"serve: your API key, shown once: {secret} (kept in {own_key_file()}, readable by you only)")
         elif not own_key():
             say("serve: API keys were made before; one for you: novelray keys create NAME")
     _say_what_is_watched(about, version, say)
@@ -91,12 +89,12 @@ def _say_what_is_watched(about: About, version: Version, say: Say) -> None:
         say(f"serve: warning: copies of the books in {', '.join(lacking)} are not watched: they are not indexed")
 
 
-def demonstrate(deployed: Deployed, prompt: str, keys: str | None, tokens: int = 96) -> None:
-    """Stream one continuation from the endpoint to the terminal, as a client sees it. `keys`: URL of their database."""
+def demonstrate(deployed: Deployed, prompt: str, section: ServeSection, tokens: int = 96) -> None:
+    """Stream one continuation from the endpoint to the terminal, as a client sees it. `section`: how it is served."""
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text(prompt, style="dim"), end="")
     options = {"model": deployed.model, "max_tokens": tokens, "temperature": 0.8, "seed": 1}
-    with borrowed_key(own_key(), keys) as key:
+    with borrowed_key(own_key(), section.keys) if section.require_key else nullcontext("") as key:
         for piece in stream_completion(deployed.url, key, prompt, **options):
             console.print(Text(piece), end="")
     console.print("\n")
@@ -105,7 +103,7 @@ def demonstrate(deployed: Deployed, prompt: str, keys: str | None, tokens: int =
 def next_commands(deployed: Deployed, recipe: str, prompt: str) -> list[str]:
     """What to try now, ready to be pasted. `recipe`: the recipe's path as the user wrote it."""
     novelray, path = _own_command(), shlex.quote(recipe)
-    key = f"$(cat {_own_key_file()})" if _own_key_file().is_file() else "$NOVELRAY_API_KEY"
+    key = f"$(cat {own_key_file()})" if own_key_file().is_file() else "$NOVELRAY_API_KEY"
     body = {"model": deployed.model, "prompt": prompt, "max_tokens": 100, "stream": True}
     return [
         f"{novelray} serve {path}",
@@ -115,10 +113,6 @@ def next_commands(deployed: Deployed, recipe: str, prompt: str) -> list[str]:
         f"{novelray} models list {path}",
         f"{novelray} init my-novel",
     ]
-
-
-def _own_key_file() -> Path:
-    return user_folder() / "api-key"
 
 
 def _own_command() -> str:

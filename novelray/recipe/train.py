@@ -141,8 +141,8 @@ class Hyper(Section):
     """Recompute activations in the backward pass: about a third slower, far less memory."""
 
     compile: bool = Field(False, json_schema_extra=NOT_IDENTITY)
-    """Compile each layer with torch.compile: the first step takes longer (a quarter of a minute on a CPU), the others
-    less. The result is the same to rounding. Needs a C++ compiler where the CPU computes."""
+    """Compile each layer with torch.compile: the first step takes longer, the others less. The result is the same to
+    rounding. Needs a C++ compiler where the CPU computes."""
 
     validate_every: PositiveInt = 100
     """Optimiser steps between two computations of the validation loss."""

@@ -16,16 +16,17 @@ from novelray.generate.protocol import RequestError
 def test_rows_with_different_adapters_and_none_share_a_batch(tmp_path):
     prompt = ids("话说天下")
     expected = {None: plain_loop(make_model(TOKENIZER), prompt, 30)}
-    for seed, name, kind in ((1, "wuxia@1", {}), (2, "letters@2", {}), (3, "dora@3", {"use_dora": True})):
+    kinds = {"wuxia@1": {}, "letters@2": {}, "dora@3": {"use_dora": True}, "head@4": {"target_modules": ["lm_head"]}}
+    for seed, (name, kind) in enumerate(kinds.items(), 1):
         adapted = make_adapter(tmp_path / name, make_model(TOKENIZER), seed, **kind)
         expected[name] = plain_loop(adapted, prompt, 30)
-    assert len(set(expected.values())) == 4
+    assert len(set(expected.values())) == 5
 
     async def main():
         async with running(max_batch=6) as engine:
-            for name in ("wuxia@1", "letters@2", "dora@3"):
+            for name in kinds:
                 await engine.load_adapter(name, str(tmp_path / name))
-            order = [None, "wuxia@1", "letters@2", "dora@3", "wuxia@1", None]
+            order = [None, *kinds, None]
             wanted = [request(str(i), adapter=name, temperature=0) for i, name in enumerate(order)]
             answers = await asyncio.gather(*[answer(engine, r) for r in wanted])
             assert [tokens for _, tokens, _ in answers] == [expected[name] for name in order]

@@ -233,6 +233,33 @@ def test_a_failing_forward_ends_its_requests_and_the_engine_lives_on():
     asyncio.run(main())
 
 
+def test_of_prompts_that_are_read_together_only_the_one_at_fault_fails():
+    async def main():
+        wanted = [request(str(i), prompt, seed=1) for i, prompt in enumerate(PROMPTS[:3])]
+        async with running(max_batch=6) as engine:
+            expected = [await answer(engine, r) for r in wanted]
+        async with running(max_batch=6) as engine:
+            forward, read, fault = engine._stepper.forward, [], ids("坏")[-1]
+
+            def failing(tokens, *args):
+                if not read:
+                    time.sleep(0.3)  # the others come meanwhile, and wait together
+                read.append(len(engine._stepper.cache.spans))
+                if read[-1] and fault in tokens:
+                    raise RuntimeError("this token cannot be read")
+                return forward(tokens, *args)
+
+            engine._stepper.forward = failing
+            bad = Request("bad", (*wanted[0].prompt_ids, fault), wanted[0].sampling)
+            first = request("first", seed=1)
+            _, *done = await asyncio.gather(*[answer(engine, r) for r in (first, *wanted, bad)], return_exceptions=True)
+            assert [d[:2] for d in done[:3]] == [e[:2] for e in expected]
+            assert isinstance(done[3], EngineError)
+            assert max(read) > 1, "they were read together first"
+
+    asyncio.run(main())
+
+
 def test_logits_that_are_no_numbers_end_their_own_request_only():
     async def main():
         async with running(max_batch=2) as engine:

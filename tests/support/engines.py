@@ -86,11 +86,10 @@ def make_adapter(folder, model, seed, **changes):
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(seed)
-    config = LoraConfig(
-        r=4, lora_alpha=16, target_modules=["q_proj", "v_proj", "up_proj"], init_lora_weights=False, **changes
-    )
+    usual = {"r": 4, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj", "up_proj"], "init_lora_weights": False}
+    config = LoraConfig(**usual | changes)
     adapted = get_peft_model(model, config).eval()
-    adapted.save_pretrained(folder)
+    adapted.save_pretrained(folder, save_embedding_layers=False)
     return adapted
 
 

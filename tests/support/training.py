@@ -19,7 +19,7 @@ from novelray.recipe.train import StageSection
 from novelray.shards.encode import Encoder
 from novelray.shards.make import make_shard
 from novelray.shards.tokenizer import save_tokenizer, train_bpe
-from novelray.storage import Artifact, Artifacts, Plan
+from novelray.storage import Artifact, Artifacts, Plan, Store
 from novelray.train.job import Job, Place
 
 CONTEXT = 64
@@ -64,6 +64,15 @@ def tiny_job(artifacts: Artifacts, tmp_path: Path, **stage: Any) -> Job:
         tokenizer=f"artifact:{tokenizer.id}", context=CONTEXT, position_limit=256, checkpoint_every=2,
         keep_checkpoints=2,
     )  # fmt: skip
+
+
+def llama_job(folder: Path) -> Job:
+    """A stage of three steps over a tiny Llama in a folder, as people bring their models."""
+    from support.families import tiny_folder
+
+    base = tiny_folder("llama", folder / "base")
+    made = tiny_job(Artifacts(Store(str(folder / "store"))), folder, micro_batch=2, max_steps=3)
+    return variant(made, "base", source=f"folder:{base}")
 
 
 def variant(job: Job, name: str, **changes: Any) -> Job:

@@ -2,19 +2,14 @@
 
 import pytest
 from support import training
-from support.families import tiny_folder
 from torch._dynamo.utils import counters
 
 from novelray.models import compiled
-from novelray.storage import Artifacts, Store
 
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compiled")
-    base = tiny_folder("llama", folder / "base")
-    made = training.tiny_job(Artifacts(Store(str(folder / "store"))), folder, micro_batch=2, max_steps=3)
-    return training.variant(made, "base", source=f"folder:{base}")
+    return training.llama_job(tmp_path_factory.mktemp("compiled"))
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from novelray.models import packed
 from novelray.models.load import from_folder
 from novelray.shards.rows import open_rows
-from novelray.storage import Artifacts, Store
 from novelray.train import objective, setup
 from novelray.train.inputs import on_device
 from novelray.train.objective import NextTokenLoss
@@ -21,10 +20,7 @@ WAITING = ("local_scalar", "nonzero", "is_nonzero", "equal.default", "masked_sel
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("packed")
-    base = tiny_folder("llama", folder / "base")
-    made = training.tiny_job(Artifacts(Store(str(folder / "store"))), folder, micro_batch=2, max_steps=3)
-    return training.variant(made, "base", source=f"folder:{base}")
+    return training.llama_job(tmp_path_factory.mktemp("packed"))
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from novelray.generate.packed import Packer, product
+from novelray.generate.onednn import Packer, product
 
 
 @torch.inference_mode()
