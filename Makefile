@@ -2,7 +2,7 @@
 #
 #   make quickstart   the main job end to end on the CPU, over the stories that come with the package
 #   make test         every test but those that need a GPU
-#   make check        format, lint, types, import rules, quick tests (about two minutes on two cores)
+#   make check        format, lint, types, import rules, quick tests (about two and a half minutes on two cores)
 #   make lint         of these all but the tests
 #   make install      the environment in .venv, with the development tools
 #   make format       put the code into the house format
