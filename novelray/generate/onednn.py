@@ -1,8 +1,8 @@
 """Weights in oneDNN's own order, for the wide layers of a model that computes in fp32 on the CPU.
 
 Measured on two cores, torch 2.13: eight rows through the head of a small model, 192 → 8,192, take 0.24 ms from plain
-memory and 0.14 ms so. A packed weight is a copy, so only as much is packed as `PACKED_BYTES` holds: large models are bound
-by reading their weights once, in whatever order. oneDNN gives a row the same bits from two rows on.
+memory and 0.14 ms so. A packed weight is a copy, so only as much is packed as `PACKED_BYTES` holds: large models are
+bound by reading their weights once, in whatever order. oneDNN gives a row the same bits from two rows on.
 """
 
 from __future__ import annotations
