@@ -68,12 +68,16 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Work:
-    """A chapter that somebody may write now, with all that is there of it. `attempts`: the current one included."""
+    """A chapter that somebody may write now, with all that is there of it.
+
+    `attempts`: the current one included. `lease`: begins with who holds it.
+    """
 
     id: str
     model: str
     request: Request
     attempts: int
+    lease: str
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import secrets
 import time
@@ -48,8 +47,8 @@ class Runner:
         """`settings`: as they are now; adapters may have come to the models."""
         self._engine, self._known, self._table, self._metrics = engine, settings, table, metrics
         self._settings = settings().chapters
-        self.owner = secrets.token_hex(16)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.owner = secrets.token_hex(8)
+        self._tasks: set[asyncio.Task[None]] = set()  # named as their chapters
         self._woken = asyncio.Event()
         self._tidied = 0.0
         self._failing = False
@@ -60,8 +59,9 @@ class Runner:
 
     def stop(self, chapter_id: str) -> None:
         """Stop writing a chapter that was ended, if it is written here."""
-        if chapter_id in self._tasks:
-            self._tasks[chapter_id].cancel()
+        for task in self._tasks:
+            if task.get_name() == chapter_id:
+                task.cancel()
 
     async def run(self) -> None:
         """Take what there is room for, for ever."""
@@ -81,10 +81,10 @@ class Runner:
     async def close(self) -> None:
         """Let what is written end for `drain_s`, and give the rest back, so that another replica goes on at once."""
         if self._tasks and self._settings.drain_s:
-            await asyncio.wait(self._tasks.values(), timeout=self._settings.drain_s)
-        for task in self._tasks.values():
+            await asyncio.wait(self._tasks, timeout=self._settings.drain_s)
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await asyncio.to_thread(self._table.release, self.owner)
         except StorageError as error:
@@ -99,15 +99,17 @@ class Runner:
     async def _take(self) -> None:
         while self._has_room():
             models = [model.id for model in self._known().models]
-            asked = (self.owner, models, self._settings.lease_s, MOST_ATTEMPTS)
+            here = [task.get_name() for task in self._tasks]  # late with its lease, but it is being written
+            asked = (self.owner, models, self._settings.lease_s, MOST_ATTEMPTS, here)
             work = await asyncio.to_thread(self._table.claim, *asked)
             if work is None:
                 return
-            task = self._tasks[work.id] = asyncio.create_task(self._write(work))
-            task.add_done_callback(functools.partial(self._over, work.id))
+            task = asyncio.create_task(self._write(work), name=work.id)
+            self._tasks.add(task)
+            task.add_done_callback(self._over)
 
-    def _over(self, chapter_id: str, _: asyncio.Task[None]) -> None:
-        self._tasks.pop(chapter_id, None)
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         self.wake()
 
     async def _write(self, work: Work) -> None:
@@ -116,11 +118,11 @@ class Runner:
         except _LostError:
             return
         except QueueFullError:
-            await self._end(self._table.release, self.owner, work.id)
+            await self._end(self._table.release, work.lease)
         except StorageError as error:
             self._say(error)  # what is not there was told to nobody: the lease runs out, and it is written again
         except _HOPELESS as error:
-            await self._end(self._table.fail, work, self.owner, f"{error.message} {error.hint}".strip())
+            await self._end(self._table.fail, work, f"{error.message} {error.hint}".strip())
         except Exception:  # when the lease has run out somebody tries again
             log.exception("a chapter failed")
 
@@ -135,7 +137,7 @@ class Runner:
                     self._count(work, item[1], first)
                     first = False
                     if item[1].finish_reason == "cancelled":  # the engine closes
-                        return await self._end(self._table.release, self.owner, work.id)
+                        return await self._end(self._table.release, work.lease)
                 if item is None or answers.finished or sum(len(c.token_ids) for c in written) >= FLUSH_TOKENS:
                     await self._flush(work, written)
                     written, since = [], time.monotonic()
@@ -152,7 +154,7 @@ class Runner:
         tokens = tuple(token for c in chunks for token in c.token_ids)
         end = (chunks[-1].finish_reason, chunks[-1].stop_reason) if chunks else (None, None)
         growth = Growth(text, tokens, *end)
-        if not await asyncio.to_thread(self._table.grow, work, self.owner, growth, self._settings.lease_s):
+        if not await asyncio.to_thread(self._table.grow, work, growth, self._settings.lease_s):
             raise _LostError
 
     async def _end(self, change: Callable[..., Any], *values: Any) -> None:

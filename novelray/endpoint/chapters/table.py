@@ -1,12 +1,16 @@
 """Chapters in the key database. Whoever writes one holds a lease on it, and every change asks whether it still does.
 
+Each time a chapter is taken is a lease of its own, also when the same runner takes it a second time: it was late with
+the first, and what the first still writes must not come between.
+
 What a reader was told is in the database before he is told: text is read from there only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import secrets
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -90,12 +94,17 @@ class ChapterTable:
         text = "".join(json.loads(row.content)[0] for row in rows)
         return text[offset - rows[0].start :] if rows else ""
 
-    def claim(self, owner: str, models: Iterable[str], lease_s: float, most_attempts: int) -> Work | None:
-        """The oldest chapter of these models that nobody writes, which from here on is the owner's."""
+    def claim(
+        self, owner: str, models: Sequence[str], lease_s: float, most_attempts: int, but: Sequence[str] = ()
+    ) -> Work | None:
+        """The oldest chapter of these models that nobody writes, which from here on is the owner's, by a new lease.
+
+        `but`: chapters that it does not want.
+        """
         free = (chapters.c.status == "queued") | (
             (chapters.c.status == "running") & (chapters.c.lease_until < self._now)
         )
-        mine = chapters.c.model.in_(list(models)) & free
+        mine = chapters.c.model.in_(models) & chapters.c.id.not_in(but) & free
         oldest = select(chapters.c.id, chapters.c.attempts).where(mine).order_by(chapters.c.created).limit(1)
         with answering(), self._engine.connect() as connection:
             found = connection.execute(oldest).first()
@@ -104,17 +113,18 @@ class ChapterTable:
         if found.attempts >= most_attempts:
             message = f"The chapter was begun {found.attempts} times in a row and did not grow. The log says why."
             self._end((chapters.c.id == found.id) & free, "failed", message)
-            return self.claim(owner, models, lease_s, most_attempts)
+            return self.claim(owner, models, lease_s, most_attempts, but)
         change = update(chapters).where((chapters.c.id == found.id) & free)
-        lease = {"owner": owner, "status": "running", "lease_until": self._now + lease_s}
+        lease = owner + secrets.token_hex(8)
+        values = {"owner": lease, "status": "running", "lease_until": self._now + lease_s}
         with answering(), self._engine.begin() as connection:
-            taken = connection.execute(change.values(lease | {"attempts": chapters.c.attempts + 1})).rowcount
-        return self._work(found.id) if taken else self.claim(owner, models, lease_s, most_attempts)
+            taken = connection.execute(change.values(values | {"attempts": chapters.c.attempts + 1})).rowcount
+        return self._work(found.id, lease) if taken else self.claim(owner, models, lease_s, most_attempts, but)
 
-    def grow(self, work: Work, owner: str, growth: Growth, lease_s: float) -> bool:
+    def grow(self, work: Work, growth: Growth, lease_s: float) -> bool:
         """Add text, end it if it has ended, and hold on to it; False: somebody ended it, or another one writes it."""
         tokens, today = len(growth.token_ids), datetime.now(UTC).date()
-        mine = (chapters.c.id == work.id) & (chapters.c.owner == owner) & (chapters.c.status == "running")
+        mine = (chapters.c.id == work.id) & (chapters.c.owner == work.lease) & (chapters.c.status == "running")
         values: dict[str, Any] = {"lease_until": self._now + lease_s}
         if tokens:
             values |= {"characters": chapters.c.characters + len(growth.text), "tokens": chapters.c.tokens + tokens}
@@ -135,15 +145,13 @@ class ChapterTable:
         wanted = (chapters.c.id == chapter_id) & (chapters.c.key_id == key_id) & chapters.c.status.in_(OPEN)
         self._end(wanted, "cancelled")
 
-    def fail(self, work: Work, owner: str, message: str) -> None:
-        """End what the owner writes, because it cannot be written."""
-        self._end((chapters.c.id == work.id) & (chapters.c.owner == owner), "failed", message)
+    def fail(self, work: Work, message: str) -> None:
+        """End what cannot be written."""
+        self._end((chapters.c.id == work.id) & (chapters.c.owner == work.lease), "failed", message)
 
-    def release(self, owner: str, chapter_id: str | None = None) -> None:
-        """Give back what the owner writes, or one chapter of it: another one goes on at once."""
-        mine = (chapters.c.owner == owner) & (chapters.c.status == "running")
-        if chapter_id is not None:
-            mine &= chapters.c.id == chapter_id
+    def release(self, holder: str) -> None:
+        """Give back what an owner writes, or what is written by one lease: another one goes on at once."""
+        mine = chapters.c.owner.startswith(holder) & (chapters.c.status == "running")
         with answering(), self._engine.begin() as connection:
             connection.execute(update(chapters).where(mine).values(status="queued", owner=None, lease_until=0.0))
 
@@ -164,12 +172,12 @@ class ChapterTable:
             row = connection.execute(select(*_TOLD).where(wanted)).first()
         return None if row is None else _chapter(row)
 
-    def _work(self, chapter_id: str) -> Work:
+    def _work(self, chapter_id: str, lease: str) -> Work:
         with answering(), self._engine.connect() as connection:
             row = connection.execute(select(chapters).where(chapters.c.id == chapter_id)).one()
             pieces = connection.execute(_pieces(chapter_pieces.c.chapter_id == chapter_id)).all()
         tokens = tuple(token for piece in pieces for token in json.loads(piece.content)[1])
-        return Work(row.id, row.model, from_json(row.id, row.request, tokens), row.attempts)
+        return Work(row.id, row.model, from_json(row.id, row.request, tokens), row.attempts, lease)
 
     def _add(self, connection: Connection, row: Any, growth: Growth, today: date) -> None:
         """A piece, and what it costs. `row`: the chapter with this piece counted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -291,7 +292,7 @@ def new(**changes):
 def test_a_runner_that_dies_loses_its_chapter_when_its_lease_runs_out_and_cannot_write_any_more(table):
     made = table.create(new())
     first = table.claim("one", [MODEL], 0.2, 4)
-    assert table.grow(first, "one", Growth("山雨", (7, 8)), 0.2)
+    assert table.grow(first, Growth("山雨", (7, 8)), 0.2)
     assert table.claim("two", [MODEL], 9, 4) is None, "the lease holds"
     second = None
     until(lambda: table.claim("two", ["other@1"], 9, 4) is None)
@@ -303,11 +304,24 @@ def test_a_runner_that_dies_loses_its_chapter_when_its_lease_runs_out_and_cannot
 
     until(taken, 3)
     assert second.request.resumed == (7, 8)
-    assert not table.grow(first, "one", Growth("欲来", (9,)), 9), "it comes back from the dead"
-    assert table.grow(second, "two", Growth("欲来", (9, 10), "stop", "终"), 9)
+    assert not table.grow(first, Growth("欲来", (9,)), 9), "it comes back from the dead"
+    assert table.grow(second, Growth("欲来", (9, 10), "stop", "终"), 9)
     done = table.get("k", made.id)
     assert (done.status, done.finish_reason, done.stop_reason, done.tokens) == ("done", "stop", "终", 4)
     assert table.text(made.id, 0) == "山雨欲来"
+
+
+def test_a_runner_that_was_late_and_takes_its_own_chapter_again_writes_no_part_of_it_twice(table):
+    made = table.create(new())
+    first = table.claim("one", [MODEL], 0.1, 4)
+    time.sleep(0.3)
+    second = table.claim("one", [MODEL], 9, 4)
+    assert second.id == first.id
+    assert not table.grow(first, Growth("山雨", (7, 8)), 9)
+    table.fail(first, "late")
+    table.release(first.lease)
+    assert table.grow(second, Growth("山雨", (7, 8), "stop"), 9)
+    assert table.text(made.id, 0) == "山雨"
 
 
 def test_tokens_are_set_aside_with_the_chapter_whatever_becomes_of_the_replica_that_took_it(table, reserved):
@@ -316,9 +330,9 @@ def test_tokens_are_set_aside_with_the_chapter_whatever_becomes_of_the_replica_t
     table.create(new(idempotency="once"))
     assert reserved() == wanted.most_tokens == 1_002
     work = table.claim("one", [MODEL], 9, 4)
-    table.grow(work, "one", Growth("山雨", (7, 8)), 9)
+    table.grow(work, Growth("山雨", (7, 8)), 9)
     assert reserved() == 998
-    table.grow(work, "one", Growth("", (), "stop"), 9)
+    table.grow(work, Growth("", (), "stop"), 9)
     assert reserved() == 0
 
 
@@ -337,7 +351,7 @@ def test_text_with_a_nul_and_tokens_without_text_are_kept(table):
     made = table.create(new())
     work = table.claim("one", [MODEL], 9, 4)
     for growth in (Growth("a\0b", (1,)), Growth("", (2, 3)), Growth("🙂", (4,), "length")):
-        assert table.grow(work, "one", growth, 9)
+        assert table.grow(work, growth, 9)
     assert [table.text(made.id, offset) for offset in range(5)] == ["a\0b🙂", "\0b🙂", "b🙂", "🙂", ""]
 
 
@@ -355,7 +369,7 @@ def test_a_chapter_that_never_grows_is_given_up(table):
 def test_old_chapters_and_their_text_are_removed(table):
     made, waits = table.create(new()), table.create(new(model="gone@1"))
     work = table.claim("one", [MODEL], 9, 4)
-    table.grow(work, "one", Growth("终", (1,), "stop"), 9)
+    table.grow(work, Growth("终", (1,), "stop"), 9)
     assert table.expire(1) == 0
     assert table.expire(-1) == 2
     assert table.get("k", made.id) is table.get("k", waits.id) is None
@@ -373,22 +387,30 @@ class Failing(ScriptedEngine):
         yield
 
 
+async def written(chapter, runner, table):
+    """Until the chapter is over."""
+    task = asyncio.create_task(runner.run())
+    async with asyncio.timeout(10):
+        while not table.get("k", chapter.id).over:
+            await asyncio.sleep(0.02)
+    task.cancel()
+    await runner.close()
+
+
+def test_a_runner_that_is_late_with_every_lease_writes_its_chapter_once_and_goes_on_with_it(table, slow):
+    made = table.create(new())
+    settings = settings_of(lease_s=0.01, flush_s=0.2)
+    asyncio.run(written(made, Runner(slow, lambda: settings, table, NoMetrics()), table))
+    assert table.text(made.id, 0) == NOVEL
+    assert len(slow.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "tries"), [(RequestError("The style is odd."), 1), (EngineError("Out of memory."), 4)]
 )
 def test_a_chapter_that_cannot_be_written_fails_and_says_so(table, error, tries):
     made, engine = table.create(new()), Failing(error)
-
-    async def run():
-        runner = Runner(engine, lambda: settings_of(lease_s=0.05), table, NoMetrics())
-        task = asyncio.create_task(runner.run())
-        async with asyncio.timeout(10):
-            while not table.get("k", made.id).over:
-                await asyncio.sleep(0.02)
-        task.cancel()
-        await runner.close()
-
-    asyncio.run(run())
+    asyncio.run(written(made, Runner(engine, lambda: settings_of(lease_s=0.05), table, NoMetrics()), table))
     assert len(engine.requests) == tries
     assert table.get("k", made.id).status == "failed"
 
