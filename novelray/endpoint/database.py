@@ -88,9 +88,9 @@ chapters = Table(
 )
 """Texts that are written in the background. Times: seconds since 1970, by the database's clock.
 
-`idempotency` and `body`: SHA-256 of what the client sent. `request`, `provenance` and `stop_reason`: JSON. `owner`: the lease of who
-writes it, until `lease_until`. `attempts`: how often somebody began since it last grew. `reserved`: tokens that are
-still set aside for it in the key's use of `reserved_day`."""
+`idempotency` and `body`: SHA-256 of what the client sent. `request`, `provenance` and `stop_reason`: JSON. `owner`: the
+lease of who writes it, until `lease_until`. `attempts`: how often somebody began since it last grew. `reserved`: tokens
+that are still set aside for it in the key's use of `reserved_day`."""
 
 chapter_pieces = Table(
     "chapter_pieces",
