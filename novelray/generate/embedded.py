@@ -36,6 +36,9 @@ PIECES_PER_S = 500
 """Most pieces a second that all streams together are handed: each costs the server and the network processor time that
 the model needs. One reader gets every token at once, 32 get theirs every 64 ms."""
 
+FRAME_S = 1 / 30
+"""Least time between two pieces of a stream as soon as there are several: as smooth as a film."""
+
 Order = tuple[Callable[[], Any], Future[Any]]
 """What the thread is to do between two steps, and where the result goes."""
 
@@ -79,7 +82,7 @@ class EmbeddedEngine:
         self._orders: list[Order] = []
         self._live: dict[str, Generation] = {}
         self._closing = False
-        self._posted = 0.0
+        self._posted = self._stepped = 0.0  # when pieces went out last, and when the step began
         self._made: dict[asyncio.AbstractEventLoop, list[tuple[Stream, Event]]] = {}  # the thread's own
         self._thread = threading.Thread(target=self._run, name="novelray-engine", daemon=True)
         self._thread.start()
@@ -221,6 +224,7 @@ class EmbeddedEngine:
         self._end(orders)
 
     def _step(self, orders: list[Order]) -> None:
+        self._stepped = time.monotonic()
         for order, done in orders:
             _obey(order, done)
         try:
@@ -243,9 +247,12 @@ class EmbeddedEngine:
             done.set_exception(EngineError("The engine is closing."))
 
     def _due(self) -> bool:
-        """Whether what was made has to go out: an end at once, pieces as often as PIECES_PER_S allows."""
-        pace = len(self._batcher.rows) / PIECES_PER_S
-        return time.monotonic() - self._posted >= pace or any(
+        """Whether what was made has to go out: an end at once, pieces as often as PIECES_PER_S and FRAME_S allow."""
+        readers = len(self._batcher.rows)
+        pace = max(FRAME_S, readers / PIECES_PER_S) if readers > 1 else 0.0
+        now = time.monotonic()
+        soonest = self._posted + pace - (now - self._stepped) / 2  # the step that ends nearest to it
+        return now >= soonest or any(
             isinstance(event, Exception) or event.finish_reason for made in self._made.values() for _, event in made
         )
 

@@ -56,6 +56,8 @@ def describe_all(application: str) -> list[dict[str, Any]]:
         return []
     try:
         handle: Any = serve.get_deployment_handle(DEPLOYMENT, application)
+        if not handle.is_initialized:  # whatever the environment says: here is no event loop that it could share
+            handle._init(_run_router_in_separate_loop=True)
         found = handle.broadcast("describe").results(timeout_s=ANSWER_S, return_exceptions=True)
     except (RayServeException, TimeoutError):
         return []

@@ -11,7 +11,7 @@ from support.engines import PROMPTS, TOKENIZER, answer, ids, plain_loop, request
 from support.tiny_models import make_model, make_tokenizer
 
 from novelray.errors import ModelError, NovelRayError
-from novelray.generate.embedded import EmbeddedEngine
+from novelray.generate.embedded import FRAME_S, EmbeddedEngine
 from novelray.generate.protocol import (
     EngineError,
     PromptTooLongError,
@@ -108,8 +108,11 @@ def test_one_reader_gets_every_token_at_once_and_many_get_theirs_in_pieces(monke
 
     async def main():
         async with running(max_batch=8) as engine:
-            monkeypatch.setattr("novelray.generate.embedded.PIECES_PER_S", 10**6)
             assert await posts(engine, 1) >= 99
+            began = time.monotonic()
+            assert await posts(engine, 8) < 5 + (time.monotonic() - began) / FRAME_S * 1.5
+            monkeypatch.setattr("novelray.generate.embedded.FRAME_S", 0.0)
+            monkeypatch.setattr("novelray.generate.embedded.PIECES_PER_S", 10**6)
             assert await posts(engine, 8) >= 99
             monkeypatch.setattr("novelray.generate.embedded.PIECES_PER_S", 100)
             assert await posts(engine, 8) < 60
