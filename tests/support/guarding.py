@@ -25,6 +25,8 @@ class PiecesEngine:
     async def generate(self, request):
         try:
             for i, piece in enumerate(self.pieces):
+                if i < len(request.resumed):
+                    continue
                 self.said += 1
                 last = i == len(self.pieces) - 1
                 yield Chunk(
@@ -39,6 +41,9 @@ class PiecesEngine:
 
     def encode(self, text):
         return tuple(map(ord, text))
+
+    def decode(self, ids):
+        return "".join(self.pieces[i] for i in ids)
 
     async def classify(self, ids):
         return self.probs("".join(map(chr, ids)))

@@ -16,6 +16,7 @@ from novelray.generate.guard.index import CopyIndex
 from novelray.shards.grams import BASE, GRAM, MASK
 
 HANZI_FROM = 0x2E80
+AFTER = 4  # a run is no longer than its limits, but punctuation and white space may lie between
 _LOW_SURROGATES = range(0xDC00, 0xE000)  # second half of a character: counted with the first
 _LEAVING = pow(BASE, GRAM - 1, 1 << 64)
 
@@ -54,6 +55,16 @@ class CopyRun:
         self.polynomial = 0
         self.recent: deque[tuple[int, int]] = deque(maxlen=GRAM)
         """The last folded units, each with its character's offset."""
+
+    @classmethod
+    def after(cls, text: str, index: CopyIndex, limits: Limits) -> CopyRun:
+        """One that has followed a text which is there already, so that a run goes on over its end."""
+        run, tail = cls(index, limits), text[-AFTER * (limits.chars + limits.letters) :]
+        run.offset = len(text) - len(tail)
+        if run.push(tail) is not None:  # what is there was written under other limits
+            run = cls(index, limits)
+            run.offset = len(text)
+        return run
 
     def push(self, text: str) -> int | None:
         """Follow some more text. Returns where in it the first character stands that goes too far, if one does.

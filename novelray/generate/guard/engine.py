@@ -20,7 +20,7 @@ from novelray.generate.guard.copying import CopyRun, Limits
 from novelray.generate.guard.index import CopyIndex
 from novelray.generate.guard.steer import Steerer
 from novelray.generate.guard.terms import Match, TermFilter, Terms
-from novelray.generate.protocol import Chunk, Engine, Intervention, Request
+from novelray.generate.protocol import Chunk, Engine, Intervention, Request, TokenLogprob
 
 
 @dataclass
@@ -54,7 +54,8 @@ class GuardedEngine:
     async def generate(self, request: Request) -> AsyncIterator[Chunk]:
         """See `Engine.generate`. A chunk may come without text: its tokens' text is held back."""
         steering = self.guard.steerer.new() if self.guard.steerer is not None else None
-        answer = _Answer(self.guard, request, () if steering is None else steering.steered)
+        before = self.engine.decode(request.resumed) if request.resumed else ""
+        answer = _Answer(self.guard, request, () if steering is None else steering.steered, before)
         asked = request if steering is None else replace(request, steering=steering)
         async with aclosing(cast(Any, self.engine.generate(asked))) as chunks:
             async for chunk in chunks:
@@ -70,18 +71,22 @@ def guarded(engine: Engine, guard: Guard) -> Engine:
 
 
 class _Answer:
-    """One stream on its way out. Offsets count the characters that the engine gave, which masks do not change."""
+    """One stream on its way out. Offsets count the characters that the engine gave, which masks do not change.
 
-    def __init__(self, guard: Guard, request: Request, steered: Any) -> None:
-        """`steered`: what the engine was kept from; a list that may grow."""
+    Text goes out with the last of its tokens: an answer may be taken up again after any chunk.
+    """
+
+    def __init__(self, guard: Guard, request: Request, steered: Any, before: str) -> None:
+        """`steered`: what the engine was kept from; a list that may grow. `before`: what was given before this."""
         self._guard, self._request, self._steered = guard, request, steered
-        self._run = CopyRun(guard.index, guard.limits) if guard.index is not None else None
-        self._terms = TermFilter(guard.terms, guard.masks) if guard.terms is not None else None
+        self._run = CopyRun.after(before, guard.index, guard.limits) if guard.index is not None else None
+        self._terms = TermFilter(guard.terms, guard.masks, before) if guard.terms is not None else None
         self._pieces = Pieces(guard.checker.unit) if guard.checker is not None else None
-        self._given: list[str] = []
-        self._length = 0  # of all given
-        self._cleared = 0
-        self._context = ""
+        self._given = [before]
+        self._length = len(before)  # of all given
+        self._cleared = len(before)
+        self._held = ""  # cleared, but its token is not
+        self._context = before[-CONTEXT_CHARS:]
         self._waiting: deque[tuple[int, int, Chunk]] = deque()  # chunks whose text is not all cleared, with its offsets
         self._masked: list[Match] = []
         self._seen_steered = 0
@@ -145,19 +150,22 @@ class _Answer:
         return "".join(shown), False
 
     def _chunk(self, last: Chunk, text: str, reason: Any) -> Chunk:
-        """What is cleared as a chunk. Tokens go out with the end of their text; those of masked text do not."""
-        cleared: list[Chunk] = []
+        """What is cleared as a chunk: whole tokens, but for the end. Log-probabilities of masked text do not go out."""
+        tokens: list[int] = []
+        logprobs: list[TokenLogprob] = []
         while self._waiting and self._waiting[0][1] <= self._cleared:
             start, end, chunk = self._waiting.popleft()
+            tokens += chunk.token_ids
             if not any(m.start < end and start < m.end for m in self._masked):
-                cleared.append(chunk)
+                logprobs += chunk.logprobs
         self._masked = [m for m in self._masked if m.end > self._cleared]
+        text, self._held = self._held + text, ""
+        if self._waiting and reason is None and (part := self._cleared - self._waiting[0][0]) > 0:
+            text, self._held = text[:-part], text[-part:]
         done, self._done = tuple(self._done), []
         return replace(
-            last, text=text, finish_reason=reason, interventions=done,
-            token_ids=tuple(t for c in cleared for t in c.token_ids),
-            logprobs=tuple(p for c in cleared for p in c.logprobs),
-        )  # fmt: skip
+            last, text=text, finish_reason=reason, interventions=done, token_ids=tuple(tokens), logprobs=tuple(logprobs)
+        )
 
     def _note(self, rule: str, action: str, offset: int, length: int) -> None:
         done = Intervention(rule, action, offset, length)

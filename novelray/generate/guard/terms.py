@@ -18,6 +18,7 @@ OPEN, CLOSE, SPACE = "\1", "\0", " "
 """Symbols: where a word of an alphabet begins, where it ends, and white space of any length."""
 
 MASK = "●"
+BEFORE = 1000  # characters of a text that goes on in which a term may have begun
 HANZI_FROM = "\u2e80"
 _SAME = {"‘": "'", "’": "'", "“": '"', "”": '"'}
 
@@ -116,15 +117,22 @@ class Terms:
 class TermFilter:
     """Lets the text of one stream through, but for what is, or may still become, a blocked term."""
 
-    def __init__(self, terms: Terms, masks: bool) -> None:
-        """`masks`: a term is replaced by ●, character for character; else the text ends before it."""
+    def __init__(self, terms: Terms, masks: bool, before: str = "") -> None:
+        """`masks`: a term is replaced by ●, character for character; else the text ends before it.
+
+        `before`: what was shown before this stream, in which nothing is looked for but the beginning of a term.
+        """
         self._terms, self._masks = terms, masks
         self._symbols = Symbols()
         self._state = 0
         self._places: deque[int] = deque()  # offsets of the characters of the symbols that the state stands for
         self._held = ""
-        self._offset = 0  # of the character after the held ones
+        self._offset = max(0, len(before) - BEFORE)  # of the character after the held ones
         self.stopped = False
+        for char in before[self._offset :]:
+            self._offset += 1
+            for symbol in self._symbols.push(char):
+                self._follow(symbol, self._offset - 1)
 
     def push(self, text: str) -> tuple[str, list[Match]]:
         """What may be shown now, and the terms found. Once `stopped`, nothing may be pushed any more."""
@@ -176,7 +184,7 @@ class TermFilter:
 
     def _release(self, until: int) -> str:
         """Take what lies before this offset out of what is held."""
-        count = len(self._held) - (self._offset - until)
+        count = max(0, len(self._held) - (self._offset - until))
         shown, self._held = self._held[:count], self._held[count:]
         return shown
 
