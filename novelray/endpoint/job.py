@@ -96,13 +96,14 @@ class Planner:
 
     async def completion(self, body: CompletionRequest) -> Job:
         model = self.model(body.model)
-        if body.echo and body.logprobs is not None:
-            raise ApiError(422, "echo and logprobs do not go together: prompts have no logprobs here.", param="echo")
+        if body.max_tokens == 0 and not body.echo:
+            raise _bad("max_tokens", "0 goes with echo only: there is nothing to answer")
         prompts = [await self.encode(p) if isinstance(p, str) else tuple(p) for p in body.prompts]
         self._check_prompts(prompts, "prompt")  # before anything is decoded
         texts = [p if isinstance(p, str) else self._engine.decode(p) for p in body.prompts] if body.echo else []
         echoed = [text for text in texts for _ in range(body.choices)] or [""] * (len(prompts) * body.choices)
-        return self._job(model, body, CompletionShape(echoed), prompts)
+        scores = bool(body.echo) and body.logprobs is not None
+        return self._job(model, body, CompletionShape(echoed, scores), prompts, scores)
 
     async def texts(self, body: ClassifyRequest) -> list[tuple[int, ...]]:
         """The token ids of each text to classify."""
@@ -144,7 +145,10 @@ class Planner:
             message = f"The prompt has {chars} characters; the model's context is {context} tokens. Shorten it."
             raise ApiError(400, message, param=param, code="context_length_exceeded")
 
-    def _job(self, model: ServedModel, body: SamplingFields, shape: Shape, prompts: list[tuple[int, ...]]) -> Job:
+    def _job(
+        self, model: ServedModel, body: SamplingFields, shape: Shape, prompts: list[tuple[int, ...]],
+        scores: bool = False,
+    ) -> Job:  # fmt: skip
         self._check_body(body, len(prompts) * body.choices)
         job_id = f"{shape.id_prefix}-{uuid.uuid4().hex}"
         seed = secrets.randbelow(2**31) if body.seed is None or body.seed == -1 else body.seed % SEEDS
@@ -153,7 +157,7 @@ class Planner:
         ]
         pairs = [(ids, sampling) for ids in prompts for sampling in samplings]
         style = model.styled(self.style(body.style))
-        requests = tuple(Request(f"{job_id}-{i}", *pair, style) for i, pair in enumerate(pairs))
+        requests = tuple(Request(f"{job_id}-{i}", *pair, style, scores_prompt=scores) for i, pair in enumerate(pairs))
         applied = tuple(self.applied(style))
         return Job(job_id, model, body, shape, requests, sum(map(len, prompts)), seed, applied)
 

@@ -87,7 +87,7 @@ class Reply(Response):
             index, chunk = item
             if done := told([(index, [chunk])]):
                 extra = {"novelray": extra.get("novelray", {}) | done}
-            if chunk.text or chunk.logprobs or chunk.finish_reason or done:
+            if chunk.text or chunk.logprobs or chunk.prompt_logprobs or chunk.finish_reason or done:
                 frame = self._frame(shape.piece_name, [shape.piece(index, chunk)]) | self._usage_of_piece(answers)
                 await write(send, event(frame | extra))
                 extra = {}

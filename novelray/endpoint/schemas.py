@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -64,6 +64,8 @@ Bias = Annotated[float, Field(ge=-100, le=100)]
 TokenKey = Annotated[str, Field(pattern=r"^\d{1,9}$")]
 Style = Annotated[dict[Text, Annotated[Number, Field(ge=-2, le=2)]], Field(max_length=8)]
 """Adapters by name, each with its weight."""
+
+Value = TypeVar("Value", int, float)
 
 
 class StreamOptions(BaseModel):
@@ -152,7 +154,7 @@ class SamplingFields(BaseModel):
         values = {name: value for name in SAME - off if (value := getattr(self, name)) is not None}
         return Sampling(
             **values,
-            max_tokens=self.new_tokens or max(default_max_tokens, self.min_tokens or 0, chars * TOKENS_PER_CHAR),
+            max_tokens=_or(self.new_tokens, max(default_max_tokens, self.min_tokens or 0, chars * TOKENS_PER_CHAR)),
             top_p=max(_or(self.top_p, 1.0), 1e-6),  # 0 means: the likeliest token alone
             top_k=max(self.top_k or 0, 0),
             typical_p=self.typical_p or 1.0,  # some front ends say 0 for off
@@ -186,6 +188,7 @@ class CompletionRequest(SamplingFields):
     prompt: (
         Text | TokenIds | Annotated[list[Text], Field(min_length=1)] | Annotated[list[TokenIds], Field(min_length=1)]
     )
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
     echo: bool | None = False
     logprobs: Annotated[Annotated[int, Field(ge=0, le=20)] | None, BeforeValidator(_false_is_none)] = None
 
@@ -281,5 +284,5 @@ def as_list(given: Any) -> list[str | list[int]]:
     return [given] if isinstance(given, str) or isinstance(given[0], int) else list(given)
 
 
-def _or(value: float | None, neutral: float) -> float:
+def _or(value: Value | None, neutral: Value) -> Value:
     return neutral if value is None else value

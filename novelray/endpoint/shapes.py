@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from math import isnan
 from typing import Any, Protocol
 
 from novelray.generate.protocol import Chunk, TokenLogprob
@@ -38,34 +38,39 @@ class Shape(Protocol):
 
 
 class CompletionShape:
-    """Choices with `text`, and logprobs as four lists. `echoed[i]` is what choice i repeats before its own text."""
+    """Choices with `text`, and logprobs as four lists. `echoed[i]` is what choice i repeats before its own text.
+
+    `scores`: what it repeats comes with log-probabilities too, so it waits until they are there.
+    """
 
     id_prefix, name, piece_name = "cmpl", "text_completion", "text_completion"
 
-    def __init__(self, echoed: Sequence[str]) -> None:
-        self._echoed = echoed
-        self._offsets: defaultdict[int, int] = defaultdict(int)
-        for index, text in enumerate(echoed):
-            self._offsets[index] = len(text)
+    def __init__(self, echoed: Sequence[str], scores: bool = False) -> None:
+        self._echoed, self._scores = echoed, scores
+        self._offsets = [0 if scores else len(text) for text in echoed]
 
     def opening(self, index: int) -> Choice | None:
         text = self._echoed[index]
-        return {"index": index, "text": text, "logprobs": None, **RUNNING} if text else None
+        return {"index": index, "text": text, "logprobs": None, **RUNNING} if text and not self._scores else None
 
     def piece(self, index: int, chunk: Chunk) -> Choice:
-        return {"index": index, "text": chunk.text, "logprobs": self._lists(index, chunk.logprobs), **_end(chunk)}
+        return self._choice(index, [chunk], self._echoed[index] if chunk.prompt_logprobs else "")
 
     def whole(self, index: int, chunks: Sequence[Chunk]) -> Choice:
-        text = self._echoed[index] + "".join(c.text for c in chunks)
-        logprobs = self._lists(index, [entry for c in chunks for entry in c.logprobs])
-        return {"index": index, "text": text, "logprobs": logprobs, **_end(chunks[-1])}
+        return self._choice(index, chunks, self._echoed[index])
+
+    def _choice(self, index: int, chunks: Sequence[Chunk], before: str) -> Choice:
+        text = before + "".join(c.text for c in chunks)
+        entries = [entry for c in chunks for entry in (*c.prompt_logprobs, *c.logprobs)]
+        return {"index": index, "text": text, "logprobs": self._lists(index, entries), **_end(chunks[-1])}
 
     def _lists(self, index: int, entries: Iterable[TokenLogprob]) -> dict[str, list[Any]] | None:
         lists: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
         for entry in entries:
+            first = isnan(entry.logprob)
             lists["tokens"].append(entry.text)
-            lists["token_logprobs"].append(_finite(entry.logprob))
-            lists["top_logprobs"].append({text: _finite(logprob) for _, text, logprob in entry.top})
+            lists["token_logprobs"].append(None if first else _finite(entry.logprob))
+            lists["top_logprobs"].append(None if first else {text: _finite(logprob) for _, text, logprob in entry.top})
             lists["text_offset"].append(self._offsets[index])
             self._offsets[index] += len(entry.text)
         return lists if lists["tokens"] else None
@@ -108,4 +113,4 @@ def _token(text: str, logprob: float) -> dict[str, Any]:
 
 
 def _finite(logprob: float) -> float:
-    return max(logprob, LEAST_LOGPROB) if logprob == logprob else LEAST_LOGPROB
+    return max(logprob, LEAST_LOGPROB)

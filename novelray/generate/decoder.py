@@ -42,8 +42,9 @@ class Decoder:
         return cls(model) if _fits(model) else None
 
     def __call__(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache
-    ) -> torch.Tensor:
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache,
+        every: bool = False,
+    ) -> torch.Tensor:  # fmt: skip
         """See `Forward`."""
         tokens = ids.shape[1]
         if cache.spans and tokens < FEWEST_ROWS:  # as for a step: few rows add up in another order
@@ -55,6 +56,8 @@ class Decoder:
         masks = [reading_mask(span, x) for span in cache.spans] or [mask]
         for index, layer in enumerate(self._layers):
             x = layer(x, turn, masks, cache, index)
+        if every:
+            return self._head(_normed(self._norm, x))[0, :tokens]
         last = x[:, _ends(cache) if cache.spans else [-1]]
         return self._head(_normed(self._norm, last)).flatten(0, 1)[: len(cache.spans) or None]
 

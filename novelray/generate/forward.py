@@ -19,9 +19,12 @@ class Forward(Protocol):
     reads_many: bool
 
     def __call__(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache
-    ) -> torch.Tensor:
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache,
+        every: bool = False,
+    ) -> torch.Tensor:  # fmt: skip
         """Logits [rows, vocabulary] after the last token of each row, or of each piece that is read.
+
+        `every`: after each token of the only piece that is read, [tokens, vocabulary].
 
         `ids`, `positions` [rows, tokens], pieces one after the other in one row; `mask`, of a decoding step only, is
         added to the scores [rows, 1, 1, attended].
@@ -38,16 +41,17 @@ class General:
         self._model = model
 
     def __call__(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache
-    ) -> torch.Tensor:
+        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: RowCache,
+        every: bool = False,
+    ) -> torch.Tensor:  # fmt: skip
         """See `Forward`."""
         if cache.spans:
             mask = reading_mask(cache.spans[0], next(self._model.parameters()))
         output = self._model(
             input_ids=ids, position_ids=positions, attention_mask=mask, past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=0 if every else 1,
         )  # fmt: skip
-        logits: torch.Tensor = output.logits[:, -1]
+        logits: torch.Tensor = output.logits[0] if every else output.logits[:, -1]
         return logits
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from novelray.generate import reading
 from novelray.generate.detokenise import Vocabulary
@@ -55,6 +55,7 @@ class Generation:
         self._chars = 0  # shown so far, as a reader counts
         self._unshown: list[int] = []
         self._logprobs: list[TokenLogprob] = []
+        self._prompt_logprobs: list[TokenLogprob] = []
         for token_id in request.resumed:  # their text has been shown
             self.accept(token_id)
         if self.finished:
@@ -117,6 +118,14 @@ class Generation:
         if self.sampler is not None and self.sampler.holding:
             self.sampler.holding = self.too_short
 
+    def score(self, entries: Sequence[TokenLogprob]) -> None:
+        """Take the log-probabilities of some more of the prompt's tokens."""
+        self._prompt_logprobs += entries
+
+    def write_nothing(self) -> None:
+        """End it after the prompt."""
+        self._show("", "length")
+
     def cancel(self) -> None:
         """End it because somebody asked to."""
         self._show("", "cancelled")
@@ -138,8 +147,11 @@ class Generation:
         if not text and reason is None:
             return  # its token ids go out with the text that they become part of
         usage = Usage(len(self.request.prompt_ids), len(self._output), self.found)
-        chunk = Chunk(text, tuple(self._unshown), usage, tuple(self._logprobs), reason, stop_reason)
-        self._unshown, self._logprobs = [], []
+        chunk = Chunk(
+            text, tuple(self._unshown), usage, tuple(self._logprobs), reason, stop_reason,
+            prompt_logprobs=tuple(self._prompt_logprobs),
+        )  # fmt: skip
+        self._unshown, self._logprobs, self._prompt_logprobs = [], [], []
         self.deliver(chunk)
 
     def _within_chars(self, text: str) -> str:

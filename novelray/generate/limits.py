@@ -52,7 +52,7 @@ def new_tokens(request: Request, context: int, vocabulary: int) -> int:
     _check_ids("resumed", request.resumed, vocabulary)
     _check(sampling)
     most = sampling.max_tokens if request.slides else min(sampling.max_tokens, context - len(prompt))
-    if len(request.resumed) >= most:
+    if request.resumed and len(request.resumed) >= most:
         raise RequestError(f"The answer has {len(request.resumed)} tokens already, and its most is {most}.")
     return most
 
@@ -85,7 +85,7 @@ def _check(sampling: Sampling) -> None:
     """Not-a-number fails every comparison, and is refused with the rest."""
     endless, s = float("inf"), sampling
     rules = {
-        "max_tokens": (s.max_tokens >= 1, "1 or more"),
+        "max_tokens": (s.max_tokens >= 0, "0 or more"),
         "min_tokens": (0 <= s.min_tokens <= s.max_tokens, "0 to max_tokens"),
         "max_chars": (s.max_chars is None or s.max_chars >= 1, "1 or more"),
         "min_chars": (0 <= s.min_chars <= (endless if s.max_chars is None else s.max_chars), "0 to max_chars"),

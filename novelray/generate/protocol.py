@@ -69,7 +69,7 @@ class Sampling:
     stop strings end it at any length. Characters are counted as `novelray.generate.reading` does.
     """
 
-    max_tokens: int = 256
+    max_tokens: int = 256  # 0: the prompt is read and nothing written
     min_tokens: int = 0  # before that many no token ends the text
     max_chars: int | None = None  # counted characters, exact
     min_chars: int = 0  # counted characters; before that many no token ends the text
@@ -142,6 +142,9 @@ class Request:
     fall the other way.
 
     `slides`: the context does not end the answer; `novelray.generate.windows` says what is read from there on.
+
+    `scores_prompt`: the log-probabilities of the prompt's tokens are asked for too, with as many alternatives as
+    `sampling.logprobs` says. Such a prompt is read whole, whatever of it was read before.
     """
 
     id: str
@@ -152,11 +155,15 @@ class Request:
     steering: Steering | None = None  # engines that cannot steer ignore it
     resumed: tuple[int, ...] = ()
     slides: bool = False
+    scores_prompt: bool = False
 
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A chosen token with its log-probability (nats) and the `top` alternatives, likeliest first."""
+    """A token with its log-probability (nats) and the `top` alternatives, likeliest first.
+
+    NaN for the first token of a prompt: there is nothing before it.
+    """
 
     token_id: int
     text: str
@@ -178,7 +185,8 @@ class Chunk:
     """A piece of the answer. `text` holds whole characters only. The last chunk alone has a `finish_reason`.
 
     `stop_reason`, as in vLLM, is what ended it where something else than the model did: the stop string, the id of the
-    stop token, `loop`.
+    stop token, `loop`. `prompt_logprobs`: where they were asked for, one for each token of the prompt, on the first
+    chunk.
     """
 
     text: str
@@ -188,6 +196,7 @@ class Chunk:
     finish_reason: FinishReason | None = None
     stop_reason: int | str | None = None
     interventions: tuple[Intervention, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)

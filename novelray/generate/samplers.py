@@ -24,6 +24,9 @@ from novelray.generate.protocol import Sampling
 Entries = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Rows, columns and values of single logits."""
 
+Scored = tuple[float, list[tuple[int, float]]]
+"""A token's log-probability, and the likeliest tokens with theirs."""
+
 
 class Words(Protocol):
     """What samplers want to know of tokens."""
@@ -99,7 +102,7 @@ class Choice:
     """Chosen tokens of all rows; -1 where the logits were no numbers. `logprobs` by row, for rows that ask."""
 
     tokens: list[int]
-    logprobs: dict[int, tuple[float, list[tuple[int, float]]]]
+    logprobs: dict[int, Scored]
 
 
 class Samplers:
@@ -176,17 +179,11 @@ class Samplers:
             rows, columns, values = entries
             logits[rows, columns] += values
 
-    def _report(self, raw: torch.Tensor, tokens: list[int]) -> dict[int, tuple[float, list[tuple[int, float]]]]:
+    def _report(self, raw: torch.Tensor, tokens: list[int]) -> dict[int, Scored]:
         """Of each row that asks: its token's log-probability and the likeliest tokens with theirs."""
         most = max(self.states[i].sampling.logprobs or 0 for i in self._logprobs)
-        best = raw.topk(min(most, raw.shape[1]))
-        values, ids = best.values.tolist(), best.indices.tolist()
-        report = {}
-        for at, row in enumerate(self._logprobs):
-            count = self.states[row].sampling.logprobs or 0
-            pairs = list(zip(ids[at][:count], values[at][:count], strict=True))
-            report[row] = (float(raw[at, tokens[row]]), pairs)
-        return report
+        found = zip(self._logprobs, scored(raw, [tokens[row] for row in self._logprobs], most), strict=True)
+        return {row: (own, top[: self.states[row].sampling.logprobs or 0]) for row, (own, top) in found}
 
     def _entries(self, found: Iterable[tuple[int, int, float]]) -> Entries | None:
         """(row, token, value)s, no two for the same logit, as tensors; None where there are none."""
@@ -201,3 +198,12 @@ class Samplers:
 
     def _index(self, values: Sequence[int]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._device)
+
+
+def scored(raw: torch.Tensor, tokens: Sequence[int], most: int) -> list[Scored]:
+    """Of each row of log-probabilities [rows, vocabulary] its token's, and the `most` likeliest. -1: no token."""
+    best = raw.topk(min(most, raw.shape[1]))
+    chosen = torch.tensor(tokens, dtype=torch.long, device=raw.device).clamp_min(0)
+    own = raw.gather(1, chosen[:, None])[:, 0].tolist()
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [(value, list(zip(ids, values, strict=True))) for value, (ids, values) in zip(own, pairs, strict=True)]

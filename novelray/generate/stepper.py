@@ -6,6 +6,7 @@ No threads in here: `embedded.py` runs it in one, `offline.py` calls it directly
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from novelray.generate.generation import Generation
 from novelray.generate.lora import Adapters
 from novelray.generate.prefix import Piece, PrefixStore, key_after
 from novelray.generate.protocol import EngineError, TokenLogprob
-from novelray.generate.samplers import Samplers, SamplerState
+from novelray.generate.samplers import Samplers, SamplerState, scored
 from novelray.generate.steady import FEWEST_ROWS, is_exact, padded_rows
 from novelray.generate.windows import reading, window
 from novelray.models.heads import Head, classify
@@ -147,6 +148,8 @@ class Stepper:
             piece = self._next(generation)
             if not batch:
                 batch.append(piece)
+            elif generation.request.scores_prompt or batch[0].generation.request.scores_prompt:
+                continue  # read alone
             elif not self._many or len(piece.tokens) > most - sum(len(n.tokens) for n in batch):
                 break
             elif generation.style == batch[0].generation.style and all(piece.key != n.key for n in batch):
@@ -170,10 +173,15 @@ class Stepper:
             if n.key in known:
                 ended += [(n.generation, logits)] if n.ends and (logits := known[n.key].logits) is not None else []
                 n.generation.piece, n.generation.prefilled = n.key, n.generation.prefilled + len(n.tokens)
-        if ended:
+        for generation in [g for g, _ in ended if not g.limit]:
+            generation.write_nothing()
+            self._free(generation)
+        if ended := [(g, logits) for g, logits in ended if g.limit]:
             self._extend([g for g, _ in ended], torch.cat([logits for _, logits in ended]))
 
     def _stored(self, n: _Next) -> Piece | None:
+        if n.generation.request.scores_prompt:
+            return None
         found = self.prefixes.get(n.key)
         return None if found is None or (n.ends and found.logits is None) else found
 
@@ -198,8 +206,20 @@ class Stepper:
         self.adapters.use([batch[0].generation.style])
         ids = torch.tensor([[token for n in batch for token in n.tokens]], device=self.device)
         positions = torch.cat([torch.arange(s.start, s.start + s.length, device=self.device) for s in spans])
-        logits = self.forward(ids, positions[None], None, self.cache)
+        first, every = batch[0].generation, batch[0].generation.request.scores_prompt
+        logits = self.forward(ids, positions[None], None, self.cache, every)
+        if every:
+            first.score(self._scores(first, logits))
+            logits = logits[-1:]
         return {n.key: self._kept(n, span, row) for n, span, row in zip(batch, spans, logits.split(1), strict=True)}
+
+    def _scores(self, generation: Generation, logits: torch.Tensor) -> list[TokenLogprob]:
+        """Log-probabilities of the tokens that come after each of a piece's. `logits` [tokens, vocabulary]."""
+        prompt, start = generation.prompt, generation.prefilled
+        scores = [] if start else [self._named(prompt[0], math.nan, [])]
+        tokens = prompt[start + 1 : start + 1 + len(logits)]
+        found = scored(logits[: len(tokens)].float().log_softmax(-1), tokens, generation.request.sampling.logprobs or 0)
+        return scores + [self._named(token, *entry) for token, entry in zip(tokens, found, strict=True)]
 
     def _kept(self, n: _Next, span: Span, logits: torch.Tensor) -> Piece:
         """What was read of a piece, stored where it may be asked for again."""

@@ -42,4 +42,5 @@ def joined(first: Chunk, second: Chunk) -> Chunk:
     """Two chunks of a stream that follow each other as one. Those with log-probabilities stay apart: some clients read
     one token from each."""
     return replace(second, text=first.text + second.text, token_ids=first.token_ids + second.token_ids,
-                   logprobs=first.logprobs, interventions=first.interventions + second.interventions)  # fmt: skip
+                   logprobs=first.logprobs, interventions=first.interventions + second.interventions,
+                   prompt_logprobs=first.prompt_logprobs)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 import pytest
@@ -302,6 +303,33 @@ def test_logprobs_are_the_models_and_name_their_tokens():
         for at, entry in enumerate(entries):
             assert entry.logprob == pytest.approx(own[at, entry.token_id].item(), abs=1e-4)
             assert [i for i, _, _ in entry.top] == own[at].topk(3).indices.tolist()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["llama", "deepseek"])
+@pytest.mark.parametrize("limit", [0, 3])
+def test_a_prompts_own_logprobs_are_the_models_whatever_was_read_before(kind, limit, monkeypatch):
+    monkeypatch.setattr("novelray.generate.stepper.PIECE_TOKENS", 16)
+    model = make_model(TOKENIZER, kind)
+    prompt = ids("话说天下大势，分久必合，合久必分。" * 2)
+
+    async def main():
+        async with running(model) as engine:
+            await answer(engine, Request("before", prompt, Sampling(max_tokens=2, temperature=0)))
+            asked = Request("r", prompt, Sampling(max_tokens=limit, temperature=0, logprobs=2), scores_prompt=True)
+            chunks, other = await asyncio.gather(collect(engine, asked), answer(engine, request("o", max_tokens=3)))
+        first, *scored = [e for c in chunks for e in c.prompt_logprobs]
+        assert (first.token_id, math.isnan(first.logprob), first.top) == (prompt[0], True, ())
+        assert [e.token_id for e in scored] == list(prompt[1:])
+        with torch.inference_mode():
+            own = model(torch.tensor([prompt])).logits[0].log_softmax(-1)
+        for at, entry in enumerate(scored):
+            assert entry.logprob == pytest.approx(own[at, entry.token_id].item(), abs=1e-4)
+            assert [i for i, _, _ in entry.top] == own[at].topk(2).indices.tolist()
+        assert (chunks[-1].finish_reason, chunks[-1].usage.completion_tokens) == ("length", limit)
+        assert sum(len(c.token_ids) for c in chunks) == limit
+        assert len(other[1]) == 3
 
     asyncio.run(main())
 

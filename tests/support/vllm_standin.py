@@ -20,7 +20,7 @@ from novelray.generate.protocol import Sampling
 from novelray.generate.samplers import Samplers, SamplerState
 
 CPU = torch.device("cpu")
-OURS = ("max_tokens", "stop_token_ids", "detokenize", "logprobs", "extra_args", "output_kind")
+OURS = ("max_tokens", "stop_token_ids", "detokenize", "logprobs", "prompt_logprobs", "extra_args", "output_kind")
 
 
 class StandInLLM:
@@ -45,7 +45,7 @@ class StandInLLM:
             self.running.discard(request_id)
 
     async def _steps(self, prompt, params, lora):
-        draw, tokens = self._drawer(prompt, params), []
+        draw, tokens, scores = self._drawer(prompt, params), [], self._scores(prompt, params, lora)
         cache, rest = None, list(prompt)
         for _ in range(params.max_tokens):
             await asyncio.sleep(0)
@@ -59,7 +59,8 @@ class StandInLLM:
             tokens.append(token)
             rest = [token]
             ends = token in params.stop_token_ids or len(tokens) == params.max_tokens
-            yield self._output(raw.log_softmax(-1)[0], token, params, ends)
+            yield self._output(raw.log_softmax(-1)[0], token, params, ends, scores)
+            scores = None
             if ends:
                 return
 
@@ -87,13 +88,22 @@ class StandInLLM:
 
         return theirs
 
-    def _output(self, logprobs, token, params, ends):
-        found = None
-        if params.logprobs is not None:
-            ids = {token, *logprobs.topk(params.logprobs).indices.tolist()}
-            found = [{i: SimpleNamespace(logprob=logprobs[i].item(), rank=None) for i in ids}]
+    def _scores(self, prompt, params, lora):
+        if getattr(params, "prompt_logprobs", None) is None:
+            return None
+        with torch.inference_mode():
+            raw = self._models[None if lora is None else lora.lora_int_id](torch.tensor([prompt])).logits[0]
+        entries = zip(raw.log_softmax(-1), prompt[1:], strict=False)
+        return [None, *[self._entry(row, token, params.prompt_logprobs) for row, token in entries]]
+
+    def _entry(self, logprobs, token, most):
+        ids = {token, *logprobs.topk(most).indices.tolist()}
+        return {i: SimpleNamespace(logprob=logprobs[i].item(), rank=None) for i in ids}
+
+    def _output(self, logprobs, token, params, ends, scores):
+        found = None if params.logprobs is None else [self._entry(logprobs, token, params.logprobs)]
         made = SimpleNamespace(token_ids=[token], logprobs=found)
-        return SimpleNamespace(outputs=[made], num_cached_tokens=3, finished=ends)
+        return SimpleNamespace(outputs=[made], num_cached_tokens=3, finished=ends, prompt_logprobs=scores)
 
     async def add_lora(self, lora):
         from peft import PeftModel

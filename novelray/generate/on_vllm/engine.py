@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -222,18 +223,30 @@ class VllmEngine:
         request = generation.request
         seed = secrets.randbits(62) if request.sampling.seed is None else request.sampling.seed
         ends = frozenset(i for i in generation.ends if i < self._served.vocabulary)
-        asked = params_of(request.sampling, generation.limit, ends, seed)
+        asked = params_of(request.sampling, max(1, generation.limit), ends, seed)  # vLLM cannot write nothing
+        if request.scores_prompt:
+            asked["prompt_logprobs"] = request.sampling.logprobs or 0
         prompt = self._vllm.tokens(list(request.prompt_ids))
         return self._vllm.llm.generate(prompt, self._vllm.sampling_params(**asked), request.id, lora_request=lora)
 
     def _take(self, generation: Generation, output: Any) -> None:
         generation.found = output.num_cached_tokens or 0
+        if output.prompt_logprobs:
+            pairs = zip(generation.prompt, output.prompt_logprobs, strict=True)
+            generation.score([self._score(generation, token, found) for token, found in pairs])
+        if not generation.limit:
+            return generation.write_nothing()
         (made,) = output.outputs
         for at, token in enumerate(made.token_ids):
             if generation.finished:
                 return
             found = made.logprobs[at] if made.logprobs else None
             generation.accept(int(token), self._named(generation, int(token), found))
+
+    def _score(self, generation: Generation, token: int, found: Any) -> TokenLogprob:
+        """Of a token of the prompt; for the first one vLLM has None."""
+        scored = self._named(generation, token, found)
+        return TokenLogprob(token, self._vocabulary.show(token), math.nan) if scored is None else scored
 
     def _named(self, generation: Generation, token: int, found: Any) -> TokenLogprob | None:
         """`found`: vLLM's entries by token id, the chosen one among them."""

@@ -37,7 +37,6 @@ def error_of(response):
         ("/v1/completions", {"prompt": "a", "n": 17}, "n"),
         ("/v1/completions", {"prompt": "a", "stop": [1]}, "stop"),
         ("/v1/completions", {"prompt": "a", "logprobs": 99}, "logprobs"),
-        ("/v1/completions", {"prompt": "a", "logprobs": 1, "echo": True}, "echo"),
         ("/v1/completions", {"prompt": "a", "logit_bias": {"x": 1}}, "logit_bias"),
         ("/v1/completions", {"prompt": "a", "logit_bias": {"99999999": 1}}, "logit_bias"),
         ("/v1/completions", {"prompt": "a", "seed": 10**30}, "seed"),

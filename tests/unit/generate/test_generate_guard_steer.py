@@ -40,8 +40,8 @@ class Copying:
     def __init__(self, forward, ids, start):
         self.forward, self.ids, self.start = forward, ids, start
 
-    def __call__(self, input_ids, positions, mask, cache):
-        logits = self.forward(input_ids, positions, mask, cache)
+    def __call__(self, input_ids, positions, mask, cache, every=False):
+        logits = self.forward(input_ids, positions, mask, cache, every)
         for row, at in enumerate(positions[:, -1].tolist()):
             logits[row, self.ids[(at + 1 - self.start) % len(self.ids)]] += 50
         return logits

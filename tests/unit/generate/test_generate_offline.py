@@ -52,7 +52,7 @@ def test_a_prompt_without_room_for_an_answer_is_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"temperature": -1}, {"temperature": float("nan")}, {"top_p": 0}, {"max_tokens": 0},
+    "wrong", [{"temperature": -1}, {"temperature": float("nan")}, {"top_p": 0}, {"max_tokens": -1},
               {"logit_bias": {99: 1.0}}, {"repetition_penalty": 0}, {"min_p": 2}, {"logprobs": -1},
               {"logit_bias": {1: float("inf")}}, {"typical_p": 0}, {"xtc_probability": 1.1}, {"xtc_threshold": -0.1},
               {"dry_multiplier": -1}, {"dry_base": 0.5}, {"dry_allowed_length": 0}, {"repetition_penalty_range": -1},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,21 @@ def test_logprobs_name_the_chosen_token_and_the_likeliest():
             assert len(entry.top) == 2
             assert entry.top[0][2] >= max(entry.top[1][2], entry.logprob)
         assert chunks[-1].usage.cached_tokens == 3, "as vLLM counts them"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("limit", [0, 2])
+def test_a_prompts_own_logprobs_are_asked_of_vllm_and_told(limit):
+    async def main():
+        async with running() as (engine, _):
+            asked = Request("r", ids("话说天下"), Sampling(max_tokens=limit, logprobs=2), scores_prompt=True)
+            chunks = [c async for c in engine.generate(asked)]
+        first, *scored = chunks[0].prompt_logprobs
+        assert math.isnan(first.logprob)
+        assert tuple(e.token_id for e in (first, *scored)) == asked.prompt_ids
+        assert all(len(e.top) == 2 and e.logprob <= 0 for e in scored)
+        assert (chunks[-1].usage.completion_tokens, chunks[-1].finish_reason) == (limit, "length")
 
     asyncio.run(main())
 
