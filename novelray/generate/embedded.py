@@ -73,8 +73,9 @@ class EmbeddedEngine:
         self._prompts = Prompts(tokenizer)
         make_steady(model.eval())
         self._batcher = Batcher(max_batch, max_queue)
+        self.vocabulary = Vocabulary(tokenizer)
         self._stepper = Stepper(
-            model, Vocabulary(tokenizer), self._batcher, self._context, base_digest, fastest(model), prefix_bytes
+            model, self.vocabulary, self._batcher, self._context, base_digest, fastest(model), prefix_bytes
         )
         self._vocabulary_size = self._stepper.vocabulary_size
         self._changed = threading.Condition()  # guards all below

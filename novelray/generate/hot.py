@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, cast
 
+from novelray.generate.detokenise import Vocabulary
 from novelray.generate.protocol import AdaptersBusyError, Capacity, Chunk, Engine, Request, RequestError
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,11 @@ class HotAdapters:
     def loaded(self) -> tuple[str, ...]:
         """Ids of the adapters that are loaded, the longest unused first."""
         return tuple(self._loaded)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """See `Engine.vocabulary`."""
+        return self._engine.vocabulary
 
     def generate(self, request: Request) -> AsyncIterator[Chunk]:
         """See `Engine.generate`. Raises AdaptersBusyError when there is no place for what the style needs."""

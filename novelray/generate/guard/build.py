@@ -31,11 +31,14 @@ def build_guard(
     if copying.action != "none" and found is None:
         log.warning("copies of the training books are not watched: the model has no index of them")
     limits = Limits(copying.chars, copying.letters)
+    steerer = Steerer(found, limits) if found is not None and copying.action == "steer" else None
+    if steerer is not None:
+        steerer.table(engine.vocabulary)  # a second for a large one, which no stream should wait for
     return Guard(
         version=version,
         index=found,
         limits=limits,
-        steerer=Steerer(found, limits) if found is not None and copying.action == "steer" else None,
+        steerer=steerer,
         terms=_terms(terms) if terms.active else None,
         masks=terms.action == "mask",
         checker=_checker(section.check, engine) if section.check.active else None,

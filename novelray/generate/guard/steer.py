@@ -53,7 +53,7 @@ class Steerer:
         self._tables: WeakKeyDictionary[Vocabulary, TokenTable] = WeakKeyDictionary()
 
     def table(self, vocabulary: Vocabulary) -> TokenTable:
-        """The table of a vocabulary, made at the first use."""
+        """The table of a vocabulary, made once."""
         found = self._tables.get(vocabulary)
         if found is None:
             found = self._tables[vocabulary] = TokenTable(vocabulary, self.limits)

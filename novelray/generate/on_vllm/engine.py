@@ -73,7 +73,7 @@ class VllmEngine:
     def __init__(self, vllm: Vllm, tokenizer: Any, served: Served, *, max_batch: int = 8, max_queue: int = 32) -> None:
         """`max_batch`: vLLM's max_num_seqs. `max_queue`: requests beyond those; more are refused."""
         self._vllm, self._served = vllm, served
-        self._prompts, self._vocabulary = Prompts(tokenizer), Vocabulary(tokenizer)
+        self._prompts, self.vocabulary = Prompts(tokenizer), Vocabulary(tokenizer)
         self._batcher = Batcher(max_batch, max_queue)  # vLLM admits in the same order: first come, first served
         self._adapters = StyleAdapters(vllm.llm, vllm.lora_request, served.max_rank, served.changes, served.base_digest)
         self._live: dict[str, _Running] = {}
@@ -171,7 +171,7 @@ class VllmEngine:
             raise RequestError(f"The request id {request.id!r} is running already.", "Give each request its own.")
         self._batcher.check_room(0)
         stream = Stream()
-        generation = Generation(request, limit, self._served.end_ids, self._vocabulary, stream.put)
+        generation = Generation(request, limit, self._served.end_ids, self.vocabulary, stream.put)
         running = self._live[request.id] = _Running(generation, stream, self._adapters.key(request.style))
         self._batcher.submit(generation)
         self._batcher.admit()
@@ -246,14 +246,14 @@ class VllmEngine:
     def _score(self, generation: Generation, token: int, found: Any) -> TokenLogprob:
         """Of a token of the prompt; for the first one vLLM has None."""
         scored = self._named(generation, token, found)
-        return TokenLogprob(token, self._vocabulary.show(token), math.nan) if scored is None else scored
+        return TokenLogprob(token, self.vocabulary.show(token), math.nan) if scored is None else scored
 
     def _named(self, generation: Generation, token: int, found: Any) -> TokenLogprob | None:
         """`found`: vLLM's entries by token id, the chosen one among them."""
         count = generation.request.sampling.logprobs
         if count is None or found is None:
             return None
-        show = self._vocabulary.show
+        show = self.vocabulary.show
         likeliest = sorted(((entry.logprob, i) for i, entry in found.items()), key=lambda pair: -pair[0])[:count]
         return TokenLogprob(token, show(token), found[token].logprob, tuple((i, show(i), v) for v, i in likeliest))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from support.tiny_models import sentencepiece_like
 
 from novelray.generate.detokenise import Vocabulary
 from novelray.generate.embedded import EmbeddedEngine
+from novelray.generate.guard.build import build_guard
 from novelray.generate.guard.copying import CopyRun, Limits
 from novelray.generate.guard.engine import Guard, guarded
 from novelray.generate.guard.steer import Steerer
 from novelray.generate.protocol import Request, Sampling
 from novelray.models.load import from_folder
+from novelray.recipe.guard import GuardSection
 from novelray.shards.tokenizer import load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -85,6 +88,13 @@ def test_a_model_that_copies_is_led_away_at_the_limit_and_goes_on_writing(parts)
     ((text, last, _),) = written(parts, Guard(index=index, limits=LIMITS), temperature=0)
     assert last.finish_reason == "content_filter"
     assert steered[0][0].startswith(text)
+
+
+def test_the_table_of_tokens_is_made_when_a_replica_starts_and_not_while_texts_stream(parts):
+    vocabulary, index = Vocabulary(parts[1]), index_of(BOOK)
+    section = GuardSection.model_validate({"copying": {"action": "steer"}})
+    guard = build_guard(section, SimpleNamespace(vocabulary=vocabulary), lambda: index)
+    assert vocabulary in guard.steerer._tables
 
 
 @pytest.mark.parametrize("kind", ["byte-level", "byte fallback"])
