@@ -214,8 +214,10 @@ class Capacity:
 class Engine(Protocol):
     """Generates for many requests at once. All methods are called from one asyncio loop."""
 
-    vocabulary: Vocabulary
-    """The tokens, and what each adds to a text."""
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens, and what each adds to a text."""
+        ...
 
     def generate(self, request: Request) -> AsyncIterator[Chunk]:
         """Stream the answer. Closing the iterator cancels the request within one step.
