@@ -36,10 +36,7 @@ def binaries() -> Path | None:
 WITHOUT = pytest.mark.skipif(binaries() is None, reason="PostgreSQL's server is not installed")
 on_every_database = pytest.mark.parametrize(
     "database",
-    [
-        "sqlite",
-        pytest.param("postgresql", marks=[pytest.mark.slow, WITHOUT]),
-    ],
+    ["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, WITHOUT])],
     indirect=True,
 )
 """The test runs with each kind of database behind the fixture `database`."""
