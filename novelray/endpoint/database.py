@@ -117,9 +117,10 @@ def open_database(url: str) -> Engine:
         raise NovelRayError(
             "serve.keys is not a database URL.", "For example: postgresql+psycopg://host/keys"
         ) from error
-    except ModuleNotFoundError as error:
+    except ImportError:  # the driver itself, or the C library that it looks for
         raise NovelRayError(
-            f"The database driver {error.name!r} is not installed.", f"pip install {error.name}"
+            f"The database driver {parsed.get_driver_name()!r} is not installed.",
+            'For PostgreSQL: pip install "novelray[postgres]", and a URL that begins with postgresql+psycopg://.',
         ) from None
     except OSError as error:
         raise StorageError(

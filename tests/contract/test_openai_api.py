@@ -15,38 +15,13 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
-from support.endpoint import is_idle, running, until
-from support.tiny import tiny_llama
+from support.endpoint import is_idle, until
 
-from novelray.endpoint.app import create_app
-from novelray.endpoint.keys import KeyStore, default_url
-from novelray.endpoint.settings import ServedModel, Settings
 from novelray.generate.reading import count
 
 MODEL = "tiny@0123456789ab"
 LONG = {"ignore_eos": True}
 CHAT = [{"role": "user", "content": "山雨欲来"}]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tiny_llama(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def server(folder, tmp_path_factory):
-    """(base URL, key) of an endpoint with room for four and a queue of four."""
-    import torch
-
-    from novelray.generate.embedded import EmbeddedEngine
-    from novelray.models.load import load_for_serving
-
-    torch.set_num_threads(1)
-    engine = EmbeddedEngine(*load_for_serving(folder, None, "cpu"), max_batch=4, max_queue=4)
-    keys = KeyStore(default_url(tmp_path_factory.mktemp("home")))
-    secret, _ = keys.create("test")
-    with running(create_app(engine, Settings(models=(ServedModel.of(MODEL),), headers_after_s=0.1), keys)) as url:
-        yield url, secret
 
 
 @pytest.fixture

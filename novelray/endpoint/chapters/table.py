@@ -147,7 +147,7 @@ class ChapterTable:
 
     def fail(self, work: Work, message: str) -> None:
         """End what cannot be written."""
-        self._end((chapters.c.id == work.id) & (chapters.c.owner == work.lease), "failed", message)
+        self._end((chapters.c.id == work.id) & (chapters.c.owner == work.lease), "failed", _storable(message))
 
     def release(self, holder: str) -> None:
         """Give back what an owner writes, or what is written by one lease: another one goes on at once."""
@@ -198,7 +198,9 @@ class ChapterTable:
     def _close(self, connection: Connection, wanted: ColumnElement[bool], status: Status, ending: Any) -> None:
         """End chapters, and give back what is still set aside for them."""
         ending = {"status": status, "owner": None, "finished": self._now, **ending}
-        for chapter_id in connection.execute(select(chapters.c.id).where(wanted)).scalars().all():
+        # In the order in which use is counted everywhere, so that two replicas cannot lock each other.
+        found = select(chapters.c.id).where(wanted).order_by(chapters.c.key_id, chapters.c.reserved_day, chapters.c.id)
+        for chapter_id in connection.execute(found).scalars().all():
             this = chapters.c.id == chapter_id
             # The change locks the row: only then is it certain what is left.
             if connection.execute(update(chapters).where(this & wanted).values(ending)).rowcount:
@@ -229,3 +231,8 @@ def _chapter(row: Any) -> Chapter:
     values["provenance"] = json.loads(row.provenance)
     values["stop_reason"] = json.loads(row.stop_reason) if row.stop_reason is not None else None
     return Chapter(**values)
+
+
+def _storable(message: str) -> str:
+    """A message may repeat what a client sent; not every database takes a NUL, and none takes half a surrogate pair."""
+    return message.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

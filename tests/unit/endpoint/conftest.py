@@ -1,4 +1,4 @@
-"""A server around the scripted engine."""
+"""A server around the scripted engine, and the databases it may stand on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from support.endpoint import ScriptedEngine, running
+from support.postgres import postgres  # noqa: F401
 
 from novelray.endpoint.app import create_app
+from novelray.endpoint.keys import default_url
 from novelray.endpoint.settings import ServedModel, Settings
 
 MODEL = "wuxia@0123456789ab"
@@ -38,3 +40,11 @@ def client(engine):
 def start():
     """Start a server of one's own: `with start(engine, keep_alive_s=...) as client`."""
     return client_of
+
+
+@pytest.fixture
+def database(request, tmp_path):
+    """URL of an empty database: an SQLite file, or of the kind that `on_every_database` asks for."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return default_url(tmp_path)
+    return request.getfixturevalue("postgres")()

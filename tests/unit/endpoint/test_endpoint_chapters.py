@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Barrier
 
 import httpx
 import pytest
 from support.endpoint import ScriptedEngine, running, until
+from support.postgres import on_every_database
 
 from novelray.endpoint.app import create_app
 from novelray.endpoint.chapters.record import Growth, NewChapter
 from novelray.endpoint.chapters.runner import Runner
-from novelray.endpoint.keys import KeyStore, default_url
+from novelray.endpoint.keys import KeyStore
 from novelray.endpoint.limits import KeyLimits
 from novelray.endpoint.metrics import NoMetrics
 from novelray.endpoint.settings import ChapterSettings, ServedModel, Settings
+from novelray.endpoint.usage import Use
 from novelray.generate.protocol import EngineError, Request, RequestError, Sampling
 
 MODEL = "wuxia@0123456789ab"
@@ -32,20 +36,15 @@ def settings_of(**changes):
     return Settings(models=(ServedModel.of(MODEL),), chapters=chapters, **changes)
 
 
-@pytest.fixture
-def home(tmp_path):
-    return tmp_path
-
-
 @contextmanager
-def served(home, engine, **changes):
-    """An endpoint over the database in `home`."""
-    with running(create_app(engine, settings_of(**changes), KeyStore(default_url(home)))) as url:
+def served(database, engine, **changes):
+    """An endpoint over a database."""
+    with running(create_app(engine, settings_of(**changes), KeyStore(database))) as url:
         yield url
 
 
-def client_of(url, home, name="ada", limits=None):
-    store = KeyStore(default_url(home))
+def client_of(url, database, name="ada", limits=None):
+    store = KeyStore(database)
     secret, record = store.create(name, limits)
     store.close()
     client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}, timeout=20)
@@ -60,8 +59,8 @@ def slow():
 
 
 @pytest.fixture
-def client(home, slow):
-    with served(home, slow) as url, client_of(url, home) as found:
+def client(database, slow):
+    with served(database, slow) as url, client_of(url, database) as found:
         yield found
 
 
@@ -99,6 +98,7 @@ def follow(client, chapter, offset=0, headers=None):
                 name = None
 
 
+@on_every_database
 def test_a_chapter_is_written_while_nobody_waits_and_read_from_any_character(client):
     made = create(client)
     assert made["status"] in ("queued", "running")
@@ -130,18 +130,18 @@ def test_a_reader_follows_leaves_and_comes_back_where_he_was(client):
     assert events[-1] == "[DONE]"
 
 
-def test_a_quiet_chapter_is_followed_with_keep_alives(home):
+def test_a_quiet_chapter_is_followed_with_keep_alives(database):
     engine = ScriptedEngine(text="ab", pause_s=0.5)
-    with served(home, engine, keep_alive_s=0.1) as url, client_of(url, home) as client:
+    with served(database, engine, keep_alive_s=0.1) as url, client_of(url, database) as client:
         made = create(client)
         asked = client.get(f"/v1/chapters/{made['id']}/text", params={"follow": "true"})
     assert asked.text.count(": keep-alive\n\n") >= 3
     assert asked.text.endswith("data: [DONE]\n\n")
 
 
-def test_a_cancelled_chapter_is_not_written_on(home):
+def test_a_cancelled_chapter_is_not_written_on(database):
     engine = ScriptedEngine(text=NOVEL, pause_s=0.1)
-    with served(home, engine, flush_s=60) as url, client_of(url, home) as client:
+    with served(database, engine, flush_s=60) as url, client_of(url, database) as client:
         made = create(client)
         until(lambda: engine.running)
         client.post(f"/v1/chapters/{made['id']}/cancel")
@@ -162,9 +162,10 @@ def test_a_cancelled_chapter_keeps_its_text_and_can_be_removed(client):
     assert client.get(f"/v1/chapters/{made['id']}").status_code == 404
 
 
-def test_a_key_sees_its_own_chapters_only_the_newest_first_page_by_page(client, home):
+@on_every_database
+def test_a_key_sees_its_own_chapters_only_the_newest_first_page_by_page(client, database):
     mine = [create(client, max_tokens=3, ignore_eos=True) for _ in range(3)]
-    with client_of(str(client.base_url), home, "eve") as eve:
+    with client_of(str(client.base_url), database, "eve") as eve:
         theirs = create(eve, max_tokens=3)
         assert [c["id"] for c in eve.get("/v1/chapters").json()["data"]] == [theirs["id"]]
         path = f"/v1/chapters/{mine[0]['id']}"
@@ -177,13 +178,14 @@ def test_a_key_sees_its_own_chapters_only_the_newest_first_page_by_page(client, 
     assert [c["id"] for c in first["data"] + rest["data"]] == [c["id"] for c in reversed(mine)]
 
 
-def test_the_same_idempotency_key_gives_the_same_chapter_to_the_same_body_only(client, home):
+@on_every_database
+def test_the_same_idempotency_key_gives_the_same_chapter_to_the_same_body_only(client, database):
     once = {"Idempotency-Key": "night-1"}
     first, again = create(client, once), create(client, once)
     assert first["id"] == again["id"]
     other = client.post("/v1/chapters", json={"prompt": "跋", "max_tokens": 5}, headers=once)
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reused")
-    with client_of(str(client.base_url), home, "eve") as eve:
+    with client_of(str(client.base_url), database, "eve") as eve:
         assert create(eve, once)["id"] != first["id"]
 
 
@@ -212,8 +214,12 @@ def test_messages_unknown_fields_and_characters_are_taken_as_elsewhere(client):
     assert ended(client, made)["status"] == "done"
 
 
-def test_a_key_may_have_so_many_chapters_open_and_the_endpoint_too(home, slow):
-    with served(home, slow, max_running=0, max_open=4) as url, client_of(url, home) as ada, client_of(url, home) as eve:
+def test_a_key_may_have_so_many_chapters_open_and_the_endpoint_too(database, slow):
+    with (
+        served(database, slow, max_running=0, max_open=4) as url,
+        client_of(url, database) as ada,
+        client_of(url, database) as eve,
+    ):
         for _ in range(3):
             create(ada)
         refused = ada.post("/v1/chapters", json={"prompt": "a"})
@@ -223,31 +229,33 @@ def test_a_key_may_have_so_many_chapters_open_and_the_endpoint_too(home, slow):
         assert eve.post("/v1/chapters", json={"prompt": "a"}).status_code == 429
 
 
-def test_a_quota_holds_for_chapters_and_what_is_not_written_comes_back(home, slow):
-    with served(home, slow) as url, client_of(url, home, limits=KeyLimits(tokens_per_day=1_500)) as client:
+@on_every_database
+def test_a_quota_holds_for_chapters_and_what_is_not_written_comes_back(database, slow):
+    with served(database, slow) as url, client_of(url, database, limits=KeyLimits(tokens_per_day=1_500)) as client:
         made = create(client)
         until(lambda: state(client, made)["characters"] > 10)
         refused = client.post("/v1/chapters", json={"prompt": "a", "max_tokens": 1_000})
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
         written = client.post(f"/v1/chapters/{made['id']}/cancel").json()["usage"]["total_tokens"]
         until(lambda: client.post("/v1/chapters", json={"prompt": "a", "max_tokens": 900}).status_code == 202, 5)
-        store = KeyStore(default_url(home))
+        store = KeyStore(database)
         used = store.usage.exchange({}, [client.record.id], TODAY)[client.record.id].ever
         store.close()
     assert used.prompt_tokens + used.new_tokens >= written
 
 
-def test_a_second_replica_finishes_what_the_first_one_left_and_nothing_is_lost_or_doubled(home, slow):
-    with served(home, slow) as url:
-        client = client_of(url, home)
+@on_every_database
+def test_a_second_replica_finishes_what_the_first_one_left_and_nothing_is_lost_or_doubled(database, slow):
+    with served(database, slow) as url:
+        client = client_of(url, database)
         made = create(client)
         until(lambda: state(client, made)["characters"] > 50)
-    store = KeyStore(default_url(home))  # the first one drained
+    store = KeyStore(database)  # the first one drained
     left = store.chapters.get(client.record.id, made["id"])
     store.close()
     assert (left.status, 50 < left.characters < 400) == ("queued", True)
     other = ScriptedEngine(text=NOVEL)
-    with served(home, other) as url:
+    with served(database, other) as url:
         client.base_url = url
         assert ended(client, made)["status"] == "done"
         assert read(client, made)["text"] == NOVEL
@@ -255,28 +263,28 @@ def test_a_second_replica_finishes_what_the_first_one_left_and_nothing_is_lost_o
     assert other.requests[0].slides
 
 
-def test_a_replica_that_drains_lets_its_chapter_end(home, slow):
-    with served(home, slow, drain_s=9) as url:
-        client = client_of(url, home)
+def test_a_replica_that_drains_lets_its_chapter_end(database, slow):
+    with served(database, slow, drain_s=9) as url:
+        client = client_of(url, database)
         made = create(client)
         until(lambda: state(client, made)["characters"] > 50)
-    store = KeyStore(default_url(home))
+    store = KeyStore(database)
     done = store.chapters.get(client.record.id, made["id"])
     store.close()
     assert (done.status, done.characters) == ("done", len(NOVEL))
 
 
 @pytest.fixture
-def table(home):
-    store = KeyStore(default_url(home))
+def table(database):
+    store = KeyStore(database)
     yield store.chapters
     store.close()
 
 
 @pytest.fixture
-def reserved(home):
+def reserved(database):
     """Asks what is set aside in the database for the key "k"."""
-    store = KeyStore(default_url(home))
+    store = KeyStore(database)
     yield lambda: store.usage.exchange({}, ["k"], TODAY)["k"].ever.reserved
     store.close()
 
@@ -289,6 +297,7 @@ def new(**changes):
     )
 
 
+@on_every_database
 def test_a_runner_that_dies_loses_its_chapter_when_its_lease_runs_out_and_cannot_write_any_more(table):
     made = table.create(new())
     first = table.claim("one", [MODEL], 0.2, 4)
@@ -311,6 +320,7 @@ def test_a_runner_that_dies_loses_its_chapter_when_its_lease_runs_out_and_cannot
     assert table.text(made.id, 0) == "山雨欲来"
 
 
+@on_every_database
 def test_a_runner_that_was_late_and_takes_its_own_chapter_again_writes_no_part_of_it_twice(table):
     made = table.create(new())
     first = table.claim("one", [MODEL], 0.1, 4)
@@ -324,6 +334,7 @@ def test_a_runner_that_was_late_and_takes_its_own_chapter_again_writes_no_part_o
     assert table.text(made.id, 0) == "山雨"
 
 
+@on_every_database
 def test_tokens_are_set_aside_with_the_chapter_whatever_becomes_of_the_replica_that_took_it(table, reserved):
     wanted = new(idempotency="once")
     table.create(wanted)
@@ -336,6 +347,7 @@ def test_tokens_are_set_aside_with_the_chapter_whatever_becomes_of_the_replica_t
     assert reserved() == 0
 
 
+@on_every_database
 def test_a_request_comes_back_from_the_database_as_it_was(table):
     wanted = new()
     table.create(wanted)
@@ -347,6 +359,7 @@ def test_a_request_comes_back_from_the_database_as_it_was(table):
     )
 
 
+@on_every_database
 def test_text_with_a_nul_and_tokens_without_text_are_kept(table):
     made = table.create(new())
     work = table.claim("one", [MODEL], 9, 4)
@@ -355,6 +368,68 @@ def test_text_with_a_nul_and_tokens_without_text_are_kept(table):
     assert [table.text(made.id, offset) for offset in range(5)] == ["a\0b🙂", "\0b🙂", "b🙂", "🙂", ""]
 
 
+@on_every_database
+def test_two_runners_that_ask_at_the_same_moment_never_get_the_same_chapter(database):
+    stores = [KeyStore(database) for _ in range(4)]
+    together = Barrier(len(stores))
+    made = {stores[0].chapters.create(new()).id for _ in range(12)}
+
+    def take(store):
+        together.wait()
+        return [work.id for _ in range(6) if (work := store.chapters.claim("one", [MODEL], 60, 4))]
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        taken = [chapter for found in pool.map(take, stores) for chapter in found]
+    for store in stores:
+        store.close()
+    assert sorted(taken) == sorted(made)
+
+
+@on_every_database
+def test_a_runner_that_finds_its_chapter_taken_meanwhile_takes_none(table, monkeypatch):
+    table.create(new())
+    first, begin = [], table._engine.begin
+
+    def begin_late():
+        monkeypatch.setattr(table._engine, "begin", begin)
+        first.append(table.claim("one", [MODEL], 60, 4))  # between the other one's look and its grasp
+        return begin()
+
+    monkeypatch.setattr(table._engine, "begin", begin_late)
+    assert table.claim("two", [MODEL], 60, 4) is None
+    assert first[0].lease.startswith("one")
+
+
+@on_every_database
+def test_the_end_of_old_chapters_and_the_count_of_a_replica_do_not_lock_each_other(database):
+    store, other = KeyStore(database), KeyStore(database)
+    for key_id in ("z", "a"):
+        store.chapters.create(new(key_id=key_id))
+    with ThreadPoolExecutor(1) as pool, store._engine.begin() as connection:
+        store.usage.add(connection, {("a", TODAY): Use(1)})
+        expired = pool.submit(other.chapters.expire, -1)
+        time.sleep(0.3)
+        store.usage.add(connection, {("z", TODAY): Use(1)})
+        connection.commit()
+        assert expired.result(10) == 2
+    assert store.usage.exchange({}, ["a", "z"], TODAY)["z"].ever == Use(1)
+    for each in (store, other):
+        each.close()
+
+
+@on_every_database
+def test_an_id_or_a_message_with_a_nul_is_like_any_other(client, table):
+    path = "/v1/chapters/a%00b"
+    asked = [client.get(path), client.get(f"{path}/text"), client.post(f"{path}/cancel"), client.delete(path)]
+    asked.append(client.get("/v1/chapters?after=a%00b"))
+    assert [r.status_code for r in asked] == [404] * 5
+    made = table.create(new(model="other@1"))
+    table.fail(table.claim("one", ["other@1"], 9, 4), "The style 'a\0b\udcff' is odd.")
+    found = table.get("k", made.id)
+    assert (found.status, found.error) == ("failed", "The style 'a\N{REPLACEMENT CHARACTER}b?' is odd.")
+
+
+@on_every_database
 def test_a_chapter_that_never_grows_is_given_up(table):
     made = table.create(new())
     for _ in range(4):
@@ -366,6 +441,7 @@ def test_a_chapter_that_never_grows_is_given_up(table):
     assert "4 times" in found.error
 
 
+@on_every_database
 def test_old_chapters_and_their_text_are_removed(table):
     made, waits = table.create(new()), table.create(new(model="gone@1"))
     work = table.claim("one", [MODEL], 9, 4)
@@ -415,9 +491,9 @@ def test_a_chapter_that_cannot_be_written_fails_and_says_so(table, error, tries)
     assert table.get("k", made.id).status == "failed"
 
 
-def test_requests_go_before_chapters_and_chapters_never_fill_the_batch(home):
+def test_requests_go_before_chapters_and_chapters_never_fill_the_batch(database):
     engine = ScriptedEngine(text=NOVEL, pause_s=0.01, max_batch=2)
-    with served(home, engine, max_running=8) as url, client_of(url, home) as client:
+    with served(database, engine, max_running=8) as url, client_of(url, database) as client:
         made = [create(client) for _ in range(3)]
         until(lambda: engine.running)
         assert client.post("/v1/completions", json={"prompt": "a", "max_tokens": 5}).status_code == 200

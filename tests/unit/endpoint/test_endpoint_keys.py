@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from support.endpoint import ScriptedEngine
+from support.postgres import on_every_database
 from typer.testing import CliRunner
 
 from novelray.cli.keys import app
@@ -19,8 +21,8 @@ from novelray.errors import NovelRayError, StorageError
 
 
 @pytest.fixture
-def keys(tmp_path):
-    store = KeyStore(default_url(tmp_path / "home"))
+def keys(database):
+    store = KeyStore(database)
     yield store
     store.close()
 
@@ -40,6 +42,7 @@ def test_a_request_without_a_valid_key_is_401_before_its_body_is_looked_at(guard
         assert guarded.get("/anything/else", headers=headers).status_code == 401
 
 
+@on_every_database
 def test_a_valid_key_gets_in_and_a_revoked_one_no_longer(guarded, keys):
     secret, record = keys.create("ada")
     headers = {"Authorization": f"Bearer {secret}"}
@@ -72,9 +75,9 @@ def test_only_the_digest_of_a_key_is_stored(keys, tmp_path):
     secret, _ = keys.create("ada")
     assert secret.startswith("nr-")
     assert len(secret) == 3 + 43
-    rows = sqlite3.connect(tmp_path / "home" / "keys.db").execute("select * from api_keys").fetchall()
+    rows = sqlite3.connect(tmp_path / "keys.db").execute("select * from api_keys").fetchall()
     assert secret not in repr(rows)
-    assert secret.removeprefix("nr-").encode() not in (tmp_path / "home" / "keys.db").read_bytes()
+    assert secret.removeprefix("nr-").encode() not in (tmp_path / "keys.db").read_bytes()
 
 
 def test_the_key_files_can_be_read_by_their_owner_only(tmp_path):
@@ -110,8 +113,9 @@ def test_a_person_without_a_key_borrows_one_that_is_gone_afterwards_and_one_with
     store.close()
 
 
-def test_a_good_key_does_not_ask_the_database_each_time_and_a_revoked_one_is_found_out(tmp_path):
-    server, admin = KeyStore(default_url(tmp_path), cache_s=0.2), KeyStore(default_url(tmp_path))
+@on_every_database
+def test_a_good_key_does_not_ask_the_database_each_time_and_a_revoked_one_is_found_out(database):
+    server, admin = KeyStore(database, cache_s=0.2), KeyStore(database)
     secret, record = admin.create("ada")
     assert server.verify(secret) == record
     assert server.cached(secret) == record
@@ -126,6 +130,7 @@ def test_revoking_what_is_not_there_says_so(keys):
         keys.revoke("bob")
 
 
+@on_every_database
 def test_all_keys_are_listed_without_their_secrets(keys):
     keys.create("ada")
     secret, _ = keys.create("bob")
@@ -139,6 +144,20 @@ def test_all_keys_are_listed_without_their_secrets(keys):
 def test_a_bad_database_url_is_an_error_of_ours(url):
     with pytest.raises(NovelRayError):
         KeyStore(url)
+
+
+def test_a_missing_driver_is_named_with_the_way_to_get_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(NovelRayError, match="'psycopg' is not installed") as caught:
+        KeyStore("postgresql+psycopg://host/keys")
+    assert "novelray[postgres]" in caught.value.hint
+
+
+def test_a_server_that_is_not_there_is_a_storage_error_without_the_password():
+    with pytest.raises(StorageError) as caught:
+        KeyStore("postgresql+psycopg://ada:geheim@/keys?host=/nowhere")
+    assert "geheim" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_the_command_line_prints_a_secret_once_alone_on_stdout(tmp_path, monkeypatch):

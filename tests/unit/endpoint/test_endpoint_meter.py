@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import create_engine
+from support.postgres import on_every_database
 
 from novelray.endpoint.errors import ApiError
-from novelray.endpoint.keys import KeyStore, default_url
+from novelray.endpoint.keys import KeyStore
 from novelray.endpoint.limits import Bucket, KeyLimits
 from novelray.endpoint.meter import Meter
 from novelray.endpoint.usage import Use
@@ -37,8 +38,8 @@ def at():
 
 
 @pytest.fixture
-def keys(tmp_path):
-    store = KeyStore(default_url(tmp_path))
+def keys(database):
+    store = KeyStore(database)
     yield store
     store.close()
 
@@ -107,6 +108,7 @@ def test_what_a_request_reserved_and_did_not_use_is_given_back(keys, meters):
     enter(meters[0], record).reserve(80)
 
 
+@on_every_database
 def test_what_the_database_keeps_for_a_request_counts_at_once_and_once(keys, meters, at):
     _, record = keys.create("ada", KeyLimits(tokens_per_minute=100, tokens_per_day=100))
     ticket = enter(meters[0], record)
@@ -174,6 +176,7 @@ def test_use_of_other_replicas_is_a_debt_that_is_paid_before_more_is_let_through
     enter(meters[0], record)
 
 
+@on_every_database
 def test_what_is_used_is_in_the_database_once_however_often_it_is_synced(keys, meters, at):
     _, record = keys.create("ada")
     for meter in (*meters, *meters):
@@ -221,18 +224,23 @@ def test_quiet_keys_are_forgotten_and_cost_no_look_up(keys, meters, at, monkeypa
 
 
 @pytest.fixture
-def old_database(tmp_path):
+def old_database(database):
     """URL of a database as the first release made it, with the key `nr-old`."""
-    with sqlite3.connect(tmp_path / "keys.db") as old:
-        old.execute(
+    engine = create_engine(database)
+    with engine.begin() as old:
+        old.exec_driver_sql(
             "CREATE TABLE api_keys (id VARCHAR(12) PRIMARY KEY, name VARCHAR(100) NOT NULL, "
-            "digest VARCHAR(64) NOT NULL UNIQUE, created DATETIME NOT NULL, revoked DATETIME)"
+            "digest VARCHAR(64) NOT NULL UNIQUE, created TIMESTAMP NOT NULL, revoked TIMESTAMP)"
         )
         digest = hashlib.sha256(b"nr-old").hexdigest()
-        old.execute("INSERT INTO api_keys VALUES ('a1', 'ada', ?, '2026-01-01 00:00:00.000000', NULL)", (digest,))
-    return default_url(tmp_path)
+        old.exec_driver_sql(
+            f"INSERT INTO api_keys VALUES ('a1', 'ada', '{digest}', '2026-01-01 00:00:00.000000', NULL)"
+        )
+    engine.dispose()
+    return database
 
 
+@on_every_database
 def test_a_database_of_the_first_release_keeps_its_keys_and_learns_limits(old_database):
     for limits in (KeyLimits(), KeyLimits(tokens_per_day=5)):
         store = KeyStore(old_database)
@@ -241,6 +249,7 @@ def test_a_database_of_the_first_release_keeps_its_keys_and_learns_limits(old_da
         store.close()
 
 
+@on_every_database
 def test_replicas_that_start_at_once_on_an_old_database_all_get_in(old_database):
     with ThreadPoolExecutor(8) as pool:
         stores = list(pool.map(lambda _: KeyStore(old_database), range(8)))
@@ -249,6 +258,17 @@ def test_replicas_that_start_at_once_on_an_old_database_all_get_in(old_database)
         store.close()
 
 
+@on_every_database
+def test_replicas_that_start_at_once_on_an_empty_database_all_get_in(database):
+    with ThreadPoolExecutor(8) as pool:
+        stores = list(pool.map(lambda _: KeyStore(database), range(8)))
+    secret, _ = stores[0].create("ada")
+    assert all(store.verify(secret) for store in stores)
+    for store in stores:
+        store.close()
+
+
+@on_every_database
 def test_a_key_of_today_has_a_row_for_each_day(keys, at):
     _, record = keys.create("ada")
     days = {(record.id, date(2026, 1, d)): Use(1, d, 0, 0) for d in (30, 31)}
