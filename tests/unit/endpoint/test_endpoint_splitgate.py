@@ -149,7 +149,7 @@ def test_a_client_without_a_valid_key_is_refused_before_its_body_is_read(tmp_pat
     with divided(weight, keys=KeyStore(default_url(tmp_path))) as (client, near, old, new):
         for begun in (endless, endless + b"5\r\nabcde\r\n", large):  # none of them ever ends
             assert b"401 Unauthorized" in raw(str(client.base_url).rstrip("/"), begun, timeout_s=5)
-        assert not (near.outcomes or old.requests or new.requests)
+        assert (near.outcomes, old.requests, new.requests) == ([], [], [])
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, OLD), (1.0, NEW)])
