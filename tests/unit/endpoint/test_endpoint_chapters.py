@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from sqlalchemy import create_engine, text
 from support.endpoint import ScriptedEngine, running, until
 
 from novelray.endpoint.app import create_app
@@ -19,7 +20,9 @@ from novelray.endpoint.keys import KeyStore, default_url
 from novelray.endpoint.limits import KeyLimits
 from novelray.endpoint.metrics import NoMetrics
 from novelray.endpoint.settings import ChapterSettings, ServedModel, Settings
-from novelray.generate.protocol import EngineError, Request, RequestError, Sampling
+from novelray.generate.guard.engine import Guard, guarded
+from novelray.generate.guard.terms import Terms
+from novelray.generate.protocol import EngineError, Intervention, Request, RequestError, Sampling
 
 MODEL = "wuxia@0123456789ab"
 QUICK = ChapterSettings(flush_s=0.02, poll_s=0.02, lease_s=0.5, max_open_per_key=3, max_tokens=5_000)
@@ -345,6 +348,46 @@ def test_a_request_comes_back_from_the_database_as_it_was(table):
         wanted.request.sampling,
         wanted.request.style,
     )
+
+
+def test_a_chapter_says_how_often_the_guard_did_what_to_it(home):
+    engine = guarded(ScriptedEngine(text="这个敏感词和那个敏感词不说"), Guard(terms=Terms(["敏感词"]), masks=True))
+    with served(home, engine) as url, client_of(url, home) as client:
+        made = create(client)
+        assert "guard" not in made["novelray"]
+        over = ended(client, made)
+        assert over["novelray"]["guard"] == [{"rule": "terms", "action": "mask", "count": 2}]
+        assert over["novelray"]["version"] == MODEL
+        followed = client.get(f"/v1/chapters/{made['id']}/text", params={"follow": True}).text
+        assert '"guard":[{"rule":"terms"' in followed.replace(" ", "")
+
+
+def test_what_the_guard_did_on_one_replica_and_then_another_is_counted_together(table):
+    made, other = table.create(new()), table.create(new())
+    masked, steered = Intervention("terms", "mask", 0, 2), Intervention("copying", "steer", 9, 60)
+    first = table.claim("one", [MODEL], 9, 4)
+    table.grow(first, Growth("山雨", (7, 8), interventions=(masked, masked, steered)), 9)
+    table.release("one")
+    second = table.claim("two", [MODEL], 9, 4)
+    assert not table.grow(first, Growth("欲", (9,), interventions=(masked,)), 9), "it writes no more"
+    table.grow(second, Growth("欲来", (9, 10), "stop", interventions=(masked,)), 9)
+    assert table.get("k", made.id).guard == [
+        {"rule": "copying", "action": "steer", "count": 1},
+        {"rule": "terms", "action": "mask", "count": 3},
+    ]
+    assert table.get("k", other.id).guard == []
+
+
+def test_a_database_from_before_the_guard_was_told_of_keeps_its_chapters(home):
+    url = default_url(home)
+    store = KeyStore(url)
+    made = store.chapters.create(new())
+    store.close()
+    with create_engine(url).begin() as connection:
+        connection.execute(text("ALTER TABLE chapters DROP COLUMN guard"))
+    store = KeyStore(url)
+    assert store.chapters.get("k", made.id) == made
+    store.close()
 
 
 def test_text_with_a_nul_and_tokens_without_text_are_kept(table):
