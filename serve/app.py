@@ -52,7 +52,7 @@ class Endpoint:
         )
         if serve.get_replica_context().app_name == CANARY:
             return self.api
-        return SplitGate(self.api, self.rollout, loaded.settings)
+        return SplitGate(self.api, self.rollout, loaded.settings, keys)
 
     async def forward(self, scope: dict[str, Any], body: bytes) -> AsyncIterator[list[Any]]:
         """An HTTP request that another version sent on: an empty list when it has arrived, then ASGI messages."""

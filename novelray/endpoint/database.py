@@ -82,15 +82,16 @@ chapters = Table(
     Column("finish_reason", String(20)),
     Column("stop_reason", Text),
     Column("error", Text),
+    Column("guard", Text),
     Index("chapters_of_key", "key_id", "created"),
     Index("chapters_by_status", "status", "created"),
     Index("chapters_idempotency", "key_id", "idempotency", unique=True),
 )
 """Texts that are written in the background. Times: seconds since 1970, by the database's clock.
 
-`idempotency` and `body`: SHA-256 of what the client sent. `request`, `provenance` and `stop_reason`: JSON. `owner`: the
-lease of who writes it, until `lease_until`. `attempts`: how often somebody began since it last grew. `reserved`: tokens
-that are still set aside for it in the key's use of `reserved_day`."""
+`idempotency` and `body`: SHA-256 of what the client sent. `request`, `provenance`, `stop_reason` and `guard`: JSON.
+`owner`: the lease of who writes it, until `lease_until`. `attempts`: how often somebody began since it last grew.
+`reserved`: tokens that are still set aside for it in the key's use of `reserved_day`."""
 
 chapter_pieces = Table(
     "chapter_pieces",
@@ -176,9 +177,10 @@ def _bring_up_to_date(engine: Engine) -> None:
 def _extend(engine: Engine) -> None:
     """Create what is not there. Columns are only ever added, and may be null, so that no key is lost."""
     _metadata.create_all(engine)
-    there = {column["name"] for column in inspect(engine).get_columns(keys.name)}
-    with engine.begin() as connection:
-        for column in keys.columns:
-            if column.name not in there:
-                kind = column.type.compile(engine.dialect)
-                connection.execute(text(f"ALTER TABLE {keys.name} ADD COLUMN {column.name} {kind}"))
+    for table in (keys, chapters):
+        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+        with engine.begin() as connection:
+            for column in table.columns:
+                if column.name not in there:
+                    kind = column.type.compile(engine.dialect)
+                    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))

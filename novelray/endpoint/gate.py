@@ -42,7 +42,7 @@ class KeyGate:
             return await self.app(scope, receive, send)
         trace = trace_of(scope)
         try:
-            record = scope["novelray.key"] = await self._check(_bearer(scope["headers"]))
+            record = scope["novelray.key"] = await check_key(self.keys, scope)
             trace.key = record.name
             if scope["method"] in FREE_METHODS:
                 return await self.app(scope, receive, send)
@@ -58,13 +58,16 @@ class KeyGate:
         finally:
             settle()
 
-    async def _check(self, secret: str | None) -> KeyRecord:
-        if secret is None:
-            raise _unauthorised("No API key was given. Send it as: Authorization: Bearer nr-...", None)
-        record = self.keys.cached(secret) or await asyncio.to_thread(self.keys.verify, secret)
-        if record is None:
-            raise _unauthorised("The API key is wrong or revoked. Make one with: novelray keys create NAME", secret)
-        return record
+
+async def check_key(keys: KeyStore, scope: Scope) -> KeyRecord:
+    """The record of the key that a request brings; nothing of its body is read. Raises ApiError 401, StorageError."""
+    secret = _bearer(scope["headers"])
+    if secret is None:
+        raise _unauthorised("No API key was given. Send it as: Authorization: Bearer nr-...", None)
+    record = keys.cached(secret) or await asyncio.to_thread(keys.verify, secret)
+    if record is None:
+        raise _unauthorised("The API key is wrong or revoked. Make one with: novelray keys create NAME", secret)
+    return record
 
 
 class SizeLimit:

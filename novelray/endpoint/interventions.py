@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from starlette.types import Scope
 
-from novelray.generate.protocol import Chunk, Request
+from novelray.generate.protocol import Chunk, Intervention, Request
 
 
 def for_caller(requests: Sequence[Request], scope: Scope) -> list[Request]:
@@ -21,3 +22,10 @@ def told(choices: Iterable[tuple[int, Sequence[Chunk]]]) -> dict[str, Any]:
     """`guard` of the object `novelray`: what was done to each choice, and at which characters. Empty for nothing."""
     done = [{"index": i, **asdict(one)} for i, chunks in choices for c in chunks for one in c.interventions]
     return {"guard": done} if done else {}
+
+
+def counted(before: Sequence[Mapping[str, Any]], done: Iterable[Intervention]) -> list[dict[str, Any]]:
+    """How often the guard did what to a text written in parts. `before`: what this gave for the parts so far."""
+    found = Counter({(one["rule"], one["action"]): one["count"] for one in before})
+    found.update((one.rule, one.action) for one in done)
+    return [{"rule": rule, "action": action, "count": count} for (rule, action), count in sorted(found.items())]

@@ -17,8 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from novelray.endpoint.answers import unless_gone
 from novelray.endpoint.canary import Arm, Outcome, Split
 from novelray.endpoint.errors import ApiError
-from novelray.endpoint.gate import SizeLimit, replay
+from novelray.endpoint.gate import SizeLimit, check_key, replay
+from novelray.endpoint.keys import KeyStore
 from novelray.endpoint.settings import Settings
+from novelray.errors import NovelRayError
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +63,13 @@ class ForwardError(Exception):
 
 
 class SplitGate:
-    """The application as clients see it. `app`: the version here; its lifespan is also that of `rollout.run`."""
+    """The application as clients see it. `app`: the version here; its lifespan is also that of `rollout.run`.
 
-    def __init__(self, app: ASGIApp, rollout: Rollout, settings: Settings) -> None:
-        self.app, self._rollout = app, rollout
+    `keys`: as `app` has them; None: requests need no key.
+    """
+
+    def __init__(self, app: ASGIApp, rollout: Rollout, settings: Settings, keys: KeyStore | None) -> None:
+        self.app, self._rollout, self._keys = app, rollout, keys
         self._dividing = SizeLimit(self._divide, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,10 +80,17 @@ class SplitGate:
             finally:
                 following.cancel()
         divided = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in SPLIT_PATHS
-        if divided and self._rollout.split is not None:
+        if divided and self._rollout.split is not None and await self._may_ask(scope):
             await self._dividing(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    async def _may_ask(self, scope: Scope) -> bool:
+        """Whether its body may be read. Where not, the version here says why; where it may, that knows the key now."""
+        try:
+            return self._keys is None or bool(await check_key(self._keys, scope))
+        except (ApiError, NovelRayError):
+            return False
 
     async def _divide(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: bytes = (await receive())["body"]

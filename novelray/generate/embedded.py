@@ -212,17 +212,21 @@ class EmbeddedEngine:
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                while not (self._arrived or self._orders or self._closing or not self._stepper.idle):
-                    self._changed.wait()
-                arrived, self._arrived = self._arrived, []
-                orders, self._orders = self._orders, []
-                for generation in arrived:
-                    self._batcher.submit(generation)
-                if self._closing:
-                    break
+            orders, closing = self._wait()
+            if closing:
+                break
             self._step(orders)
         self._end(orders)
+
+    def _wait(self) -> tuple[list[Order], bool]:
+        """Sleep until there is something to do, and take in who arrived. The thread itself holds on to none of them."""
+        with self._changed:
+            while not (self._arrived or self._orders or self._closing or not self._stepper.idle):
+                self._changed.wait()
+            for generation in self._arrived:
+                self._batcher.submit(generation)
+            orders, self._arrived, self._orders = self._orders, [], []
+            return orders, self._closing
 
     def _step(self, orders: list[Order]) -> None:
         self._stepped = time.monotonic()

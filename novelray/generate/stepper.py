@@ -294,6 +294,8 @@ class Stepper:
         move = self.batcher.remove(generation)
         if move is not None:
             self.cache.move(*move, self.batcher.rows[move[1]].cached)
+        if not self.batcher.rows:
+            self._samplers = None  # the last texts' states need no memory while nothing runs
 
     def _guarded(self, affected: list[Generation], work: Any) -> Any:
         """Run a forward; when it raises, those in it end with an error and the engine goes on."""

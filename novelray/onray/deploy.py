@@ -28,6 +28,7 @@ from novelray.endpoint.keys import default_url
 from novelray.errors import CapacityError, ClusterError, ModelError
 from novelray.onray.replica import ReplicaSettings, resources
 from novelray.onray.rollout import CANARY, stop_watch
+from novelray.onray.room import Copies, device_for, fits, room_for, shortage
 from novelray.recipe.serve import ServeSection
 
 APPLICATION = "serve.app:application"
@@ -89,7 +90,7 @@ def bring_up(settings: ReplicaSettings, say: Say, end: float, name: str = NAME, 
     except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
         raise ClusterError(f"Ray Serve did not start: {_last_line(str(error))}", "See: novelray doctor") from error
     say(f"serve: loading {settings.version} on {section.replicas} × {settings.device}")
-    _wait_running(end, say, name)
+    _wait_running(end, say, name, resources(settings.device == "gpu", section.tensor_parallel))
 
 
 def running(name: str = NAME) -> bool:
@@ -156,57 +157,56 @@ def quiet() -> None:
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
 
 
-def room_for(replicas: int, device: str, total: dict[str, float], free: dict[str, float], gpus: int = 1) -> str:
-    """The device that all replicas get, `cpu` or `gpu`. Pure. Raises CapacityError when they do not fit.
-
-    `total`: what the cluster has; `free`: what of it the endpoint may use. `gpus`: of each replica on GPUs.
-    """
-    if device == "auto":
-        device = "gpu" if total.get("GPU", 0) >= replicas * gpus else "cpu"
-    for name, each in resources(device == "gpu", gpus).items():
-        have = int(free.get(name, 0) // each)
-        if have < replicas:
-            raise CapacityError(
-                f"{replicas} replica(s) of {each:.0f} {name} each were asked for, and the cluster has room for {have}.",
-                f"Set serve.replicas to {have}, or add nodes." if have else f"Free a {name}, or add nodes: ray status",
-            )
-    return device
-
-
 def _placed(settings: ReplicaSettings, application: str) -> ReplicaSettings:
     """The settings with the device decided, and with room made certain: Serve itself would wait for ever."""
     device = _device(settings, application)
-    surge = _room_beside(settings.serve, device)
+    section = settings.serve
+    surge = room_beside(copies_of(application, section).after(section.replicas, section.max_replicas), section, device)
     keys = settings.serve.keys or default_url()  # the replica's own home may be another one
     section = settings.serve.model_copy(update={"keys": keys})
     return settings.model_copy(update={"device": device, "surge": surge, "serve": section})
 
 
+def wanted_device(settings: ReplicaSettings) -> str:
+    """The device that replicas would get if they had the cluster to themselves, `cpu` or `gpu`."""
+    section = settings.serve
+    device = "gpu" if section.engine == "vllm" else settings.device
+    return device_for(section.replicas, device, ray.cluster_resources(), section.tensor_parallel)
+
+
 def _device(settings: ReplicaSettings, application: str) -> str:
     """The device. What a finished stage held is seen as free only a moment later: wait for it."""
-    end, section = time.monotonic() + SETTLE_S, settings.serve
-    device = "gpu" if section.engine == "vllm" else settings.device
+    end, section, device = time.monotonic() + SETTLE_S, settings.serve, wanted_device(settings)
+    total, gpus = ray.cluster_resources(), section.tensor_parallel
+    room_for(section.replicas, device, total, total, gpus)  # no use in waiting for what is not there
     while True:
-        unused, own = ray.available_resources(), _own_resources(application, section.tensor_parallel)
-        free = {name: unused.get(name, 0.0) + own.get(name, 0.0) for name in {*unused, *own}}
+        unused, own = ray.available_resources(), _own_resources(application, gpus)
+        free = {name: min(total[name], unused.get(name, 0.0) + own.get(name, 0.0)) for name in total}
         try:
-            return room_for(section.replicas, device, ray.cluster_resources(), free, section.tensor_parallel)
+            return room_for(section.replicas, device, total, free, gpus)
         except CapacityError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
 
 
-def _room_beside(section: ServeSection, device: str) -> bool:
-    """Whether new replicas fit beside the old ones. What is stopping now is waited for, but not for long."""
+def room_beside(count: int, section: ServeSection, device: str) -> bool:
+    """Whether so many new replicas fit beside all that runs. What is stopping now is waited for, but not for long."""
     end, each = time.monotonic() + SETTLE_S, resources(device == "gpu", section.tensor_parallel)
     while True:
-        unused = ray.available_resources()
-        if all(unused.get(name, 0) >= amount * section.replicas for name, amount in each.items()):
+        if fits(count, each, ray.available_resources()):
             return True
         if time.monotonic() > end or not _stopping():
             return False
         time.sleep(0.2)
+
+
+def copies_of(application: str, section: ServeSection) -> Copies:
+    """How many replicas an application has, those that stop left out. `section`: how it is served."""
+    deployments = serve.status().applications[application].deployments.values() if running(application) else ()
+    states = [item for deployment in deployments for item in deployment.replica_states.items()]
+    now = sum(count for state, count in states if state != "STOPPING")
+    return Copies(now, section.replicas, section.max_replicas or section.replicas)
 
 
 def _stopping() -> bool:
@@ -243,7 +243,8 @@ def _application(settings: ReplicaSettings) -> Any:
     return getattr(importlib.import_module(module), name)(settings.model_dump(mode="json"))
 
 
-def _wait_running(end: float, say: Say, name: str) -> None:
+def _wait_running(end: float, say: Say, name: str, each: dict[str, float]) -> None:
+    """`each`: what one replica reserves."""
     told = ""
     while time.monotonic() < end:
         app = serve.status().applications.get(name)
@@ -259,7 +260,9 @@ def _wait_running(end: float, say: Say, name: str) -> None:
             say(f"serve: {_last_line(message)}")
             told = message
         time.sleep(0.3)
-    raise ClusterError("The endpoint did not come up in time.", "See the state of its replicas with: serve status")
+    why = shortage(each, ray.available_resources()) or (f"Ray Serve says: {_last_line(told)}" if told else "")
+    message = f"The endpoint did not come up in time. {why}".rstrip()
+    raise ClusterError(message, "See the state of its replicas with: serve status, and what is free with: ray status")
 
 
 def _clear(app: Any, name: str) -> None:
@@ -306,4 +309,4 @@ def _last_line(text: str) -> str:
     return re.sub(r"^[\w.]+Error: ", "", (reasons or lines or ["no reason given"])[-1])[:300]
 
 
-__all__ = ["Deployed", "ReplicaSettings", "check_port", "deploy", "metrics_url", "port_problem", "room_for", "undeploy"]
+__all__ = ["Deployed", "ReplicaSettings", "check_port", "deploy", "metrics_url", "port_problem", "undeploy"]

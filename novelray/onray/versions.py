@@ -12,10 +12,21 @@ import ray
 
 from novelray.endpoint.canary import Split
 from novelray.errors import NovelRayError
-from novelray.onray.deploy import NAME, READY_S, Deployed, bring_up, deploy, running
+from novelray.onray.deploy import (
+    NAME,
+    READY_S,
+    Deployed,
+    bring_up,
+    copies_of,
+    deploy,
+    room_beside,
+    running,
+    wanted_device,
+)
 from novelray.onray.peers import describe_all
-from novelray.onray.replica import ReplicaSettings
+from novelray.onray.replica import ReplicaSettings, resources
 from novelray.onray.rollout import CANARY, FOLLOWED_S, remove_canary, start_watch, stop_watch, watch
+from novelray.onray.room import no_room_beside
 
 Say = Callable[[str], None]
 
@@ -125,11 +136,21 @@ def told(found: dict[str, Any]) -> list[str]:
 
 def _start(settings: ReplicaSettings, stable: ReplicaSettings, weight: float, say: Say, ready_s: float) -> None:
     name = settings.version.partition("@")[0]
+    _check_room(settings, stable)
     bring_up(settings, say, time.monotonic() + ready_s, CANARY, route=None)
     names = (name, *(f"{name}@{alias}" for alias in settings.aliases))
     salt = secrets.token_hex(8)
     split = Split(stable=stable.version, canary=settings.version, names=names, weight=weight, salt=salt)
     start_watch(split, settings.serve.canary)
+
+
+def _check_room(settings: ReplicaSettings, stable: ReplicaSettings) -> None:
+    """Raises CapacityError when the canary does not fit beside the stable version: Serve would wait for ever."""
+    section, device = settings.serve, wanted_device(settings)
+    if not room_beside(section.replicas, section, device):
+        each = resources(device == "gpu", section.tensor_parallel)
+        copies, free = copies_of(NAME, stable.serve), ray.available_resources()
+        raise no_room_beside(settings.version, section.replicas, each, free, stable.version, copies)
 
 
 def as_canary(settings: ReplicaSettings, stable: ReplicaSettings, weight: float) -> ReplicaSettings:

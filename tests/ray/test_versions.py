@@ -16,6 +16,7 @@ import pytest
 from support.endpoint import is_idle, until
 from support.tiny import tiny_llama
 
+from novelray.errors import CapacityError
 from novelray.onray import replica
 from novelray.onray.deploy import NAME, running, undeploy
 from novelray.onray.peers import describe_all
@@ -208,6 +209,8 @@ def test_a_copy_comes_under_load_and_leaves_after_it_without_a_broken_stream(url
         asking = [pool.submit(ask, number) for number in range(3 * CLIENTS)]
         try:
             until(lambda: len(describe_all(NAME)) == 2, 90)
+            with pytest.raises(CapacityError, match="max_replicas=1"):
+                start_canary(version("eeee"), 0.5, SAID.append, 120)
         finally:
             enough.set()
         for one in asking:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from novelray.generate.protocol import Request, Sampling
+from novelray.generate.protocol import Intervention, Request, Sampling
 
 Status = Literal["queued", "running", "done", "cancelled", "failed"]
 OPEN: tuple[Status, ...] = ("queued", "running")
@@ -60,6 +60,8 @@ class Chapter:
     finish_reason: str | None
     stop_reason: int | str | None
     error: str | None
+    guard: list[dict[str, Any]]
+    """What the guard did to it, by kind (see interventions.py)."""
 
     @property
     def over(self) -> bool:
@@ -88,6 +90,7 @@ class Growth:
     token_ids: tuple[int, ...] = ()
     finish_reason: str | None = None
     stop_reason: int | str | None = None
+    interventions: tuple[Intervention, ...] = ()
 
     @property
     def content(self) -> str:

@@ -153,7 +153,7 @@ class Runner:
         text = "".join(c.text for c in chunks)
         tokens = tuple(token for c in chunks for token in c.token_ids)
         end = (chunks[-1].finish_reason, chunks[-1].stop_reason) if chunks else (None, None)
-        growth = Growth(text, tokens, *end)
+        growth = Growth(text, tokens, *end, tuple(one for c in chunks for one in c.interventions))
         if not await asyncio.to_thread(self._table.grow, work, growth, self._settings.lease_s):
             raise _LostError
 

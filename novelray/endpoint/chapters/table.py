@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from novelray.endpoint.chapters.record import OPEN, Chapter, Growth, NewChapter, Status, Work, from_json, to_json
 from novelray.endpoint.database import answering, chapter_pieces, chapters
+from novelray.endpoint.interventions import counted
 from novelray.endpoint.usage import UsageTable, Use
 
 _NOW = {"sqlite": "((julianday('now') - 2440587.5) * 86400.0)", "postgresql": "extract(epoch from clock_timestamp())"}
@@ -135,6 +136,9 @@ class ChapterTable:
             row = connection.execute(select(chapters).where(mine)).one()
             if tokens:
                 self._add(connection, row, growth, today)
+            if growth.interventions:
+                told = json.dumps(counted(json.loads(row.guard or "[]"), growth.interventions))
+                connection.execute(update(chapters).where(mine).values(guard=told))
             if growth.finish_reason is not None:
                 ending = {"finish_reason": growth.finish_reason, "stop_reason": json.dumps(growth.stop_reason)}
                 self._close(connection, mine, "done", ending)
@@ -230,6 +234,7 @@ def _chapter(row: Any) -> Chapter:
     values = {c.name: getattr(row, c.name) for c in _TOLD}
     values["provenance"] = json.loads(row.provenance)
     values["stop_reason"] = json.loads(row.stop_reason) if row.stop_reason is not None else None
+    values["guard"] = json.loads(row.guard or "[]")
     return Chapter(**values)
 
 

@@ -98,5 +98,5 @@ def card(chapter: Chapter) -> dict[str, Any]:
         "id": chapter.id, "object": "chapter", "status": chapter.status, "model": chapter.model,
         "created": int(chapter.created), "finished": None if chapter.finished is None else int(chapter.finished),
         "characters": chapter.characters, "finish_reason": chapter.finish_reason, "stop_reason": chapter.stop_reason,
-        "usage": usage, "novelray": chapter.provenance,
+        "usage": usage, "novelray": chapter.provenance | ({"guard": chapter.guard} if chapter.guard else {}),
     } | ({} if chapter.error is None else failure(chapter.error).body())  # fmt: skip

@@ -10,7 +10,7 @@ from support.endpoint import ScriptedEngine, running
 from support.postgres import postgres  # noqa: F401
 
 from novelray.endpoint.app import create_app
-from novelray.endpoint.keys import default_url
+from novelray.endpoint.keys import KeyStore, default_url
 from novelray.endpoint.settings import ServedModel, Settings
 
 MODEL = "wuxia@0123456789ab"
@@ -48,3 +48,10 @@ def database(request, tmp_path):
     if getattr(request, "param", "sqlite") == "sqlite":
         return default_url(tmp_path)
     return request.getfixturevalue("postgres")()
+
+
+@pytest.fixture
+def table(database):
+    store = KeyStore(database)
+    yield store.chapters
+    store.close()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from threading import Barrier
 
 import httpx
 import pytest
@@ -16,14 +12,11 @@ from support.endpoint import ScriptedEngine, running, until
 from support.postgres import on_every_database
 
 from novelray.endpoint.app import create_app
-from novelray.endpoint.chapters.record import Growth, NewChapter
-from novelray.endpoint.chapters.runner import Runner
 from novelray.endpoint.keys import KeyStore
 from novelray.endpoint.limits import KeyLimits
-from novelray.endpoint.metrics import NoMetrics
 from novelray.endpoint.settings import ChapterSettings, ServedModel, Settings
-from novelray.endpoint.usage import Use
-from novelray.generate.protocol import EngineError, Request, RequestError, Sampling
+from novelray.generate.guard.engine import Guard, guarded
+from novelray.generate.guard.terms import Terms
 
 MODEL = "wuxia@0123456789ab"
 QUICK = ChapterSettings(flush_s=0.02, poll_s=0.02, lease_s=0.5, max_open_per_key=3, max_tokens=5_000)
@@ -274,221 +267,24 @@ def test_a_replica_that_drains_lets_its_chapter_end(database, slow):
     assert (done.status, done.characters) == ("done", len(NOVEL))
 
 
-@pytest.fixture
-def table(database):
-    store = KeyStore(database)
-    yield store.chapters
-    store.close()
-
-
-@pytest.fixture
-def reserved(database):
-    """Asks what is set aside in the database for the key "k"."""
-    store = KeyStore(database)
-    yield lambda: store.usage.exchange({}, ["k"], TODAY)["k"].ever.reserved
-    store.close()
-
-
-def new(**changes):
-    request = Request("", (1, 2), Sampling(max_tokens=1_000, seed=3, stop=("终",), logit_bias={5: -1.0}), {"s": 0.5})
-    return NewChapter(
-        **{"key_id": "k", "model": MODEL, "request": request, "provenance": {}, "body": "b", "reserved_day": TODAY}
-        | changes
-    )
+def test_a_chapter_says_how_often_the_guard_did_what_to_it(database):
+    engine = guarded(ScriptedEngine(text="这个敏感词和那个敏感词不说"), Guard(terms=Terms(["敏感词"]), masks=True))
+    with served(database, engine) as url, client_of(url, database) as client:
+        made = create(client)
+        assert "guard" not in made["novelray"]
+        over = ended(client, made)
+        assert over["novelray"]["guard"] == [{"rule": "terms", "action": "mask", "count": 2}]
+        assert over["novelray"]["version"] == MODEL
+        followed = client.get(f"/v1/chapters/{made['id']}/text", params={"follow": True}).text
+        assert '"guard":[{"rule":"terms"' in followed.replace(" ", "")
 
 
 @on_every_database
-def test_a_runner_that_dies_loses_its_chapter_when_its_lease_runs_out_and_cannot_write_any_more(table):
-    made = table.create(new())
-    first = table.claim("one", [MODEL], 0.2, 4)
-    assert table.grow(first, Growth("山雨", (7, 8)), 0.2)
-    assert table.claim("two", [MODEL], 9, 4) is None, "the lease holds"
-    second = None
-    until(lambda: table.claim("two", ["other@1"], 9, 4) is None)
-
-    def taken():
-        nonlocal second
-        second = table.claim("two", [MODEL], 9, 4)
-        return second
-
-    until(taken, 3)
-    assert second.request.resumed == (7, 8)
-    assert not table.grow(first, Growth("欲来", (9,)), 9), "it comes back from the dead"
-    assert table.grow(second, Growth("欲来", (9, 10), "stop", "终"), 9)
-    done = table.get("k", made.id)
-    assert (done.status, done.finish_reason, done.stop_reason, done.tokens) == ("done", "stop", "终", 4)
-    assert table.text(made.id, 0) == "山雨欲来"
-
-
-@on_every_database
-def test_a_runner_that_was_late_and_takes_its_own_chapter_again_writes_no_part_of_it_twice(table):
-    made = table.create(new())
-    first = table.claim("one", [MODEL], 0.1, 4)
-    time.sleep(0.3)
-    second = table.claim("one", [MODEL], 9, 4)
-    assert second.id == first.id
-    assert not table.grow(first, Growth("山雨", (7, 8)), 9)
-    table.fail(first, "late")
-    table.release(first.lease)
-    assert table.grow(second, Growth("山雨", (7, 8), "stop"), 9)
-    assert table.text(made.id, 0) == "山雨"
-
-
-@on_every_database
-def test_tokens_are_set_aside_with_the_chapter_whatever_becomes_of_the_replica_that_took_it(table, reserved):
-    wanted = new(idempotency="once")
-    table.create(wanted)
-    table.create(new(idempotency="once"))
-    assert reserved() == wanted.most_tokens == 1_002
-    work = table.claim("one", [MODEL], 9, 4)
-    table.grow(work, Growth("山雨", (7, 8)), 9)
-    assert reserved() == 998
-    table.grow(work, Growth("", (), "stop"), 9)
-    assert reserved() == 0
-
-
-@on_every_database
-def test_a_request_comes_back_from_the_database_as_it_was(table):
-    wanted = new()
-    table.create(wanted)
-    found = table.claim("one", [MODEL], 9, 4).request
-    assert (found.prompt_ids, found.sampling, found.style) == (
-        wanted.request.prompt_ids,
-        wanted.request.sampling,
-        wanted.request.style,
-    )
-
-
-@on_every_database
-def test_text_with_a_nul_and_tokens_without_text_are_kept(table):
-    made = table.create(new())
-    work = table.claim("one", [MODEL], 9, 4)
-    for growth in (Growth("a\0b", (1,)), Growth("", (2, 3)), Growth("🙂", (4,), "length")):
-        assert table.grow(work, growth, 9)
-    assert [table.text(made.id, offset) for offset in range(5)] == ["a\0b🙂", "\0b🙂", "b🙂", "🙂", ""]
-
-
-@on_every_database
-def test_two_runners_that_ask_at_the_same_moment_never_get_the_same_chapter(database):
-    stores = [KeyStore(database) for _ in range(4)]
-    together = Barrier(len(stores))
-    made = {stores[0].chapters.create(new()).id for _ in range(12)}
-
-    def take(store):
-        together.wait()
-        return [work.id for _ in range(6) if (work := store.chapters.claim("one", [MODEL], 60, 4))]
-
-    with ThreadPoolExecutor(len(stores)) as pool:
-        taken = [chapter for found in pool.map(take, stores) for chapter in found]
-    for store in stores:
-        store.close()
-    assert sorted(taken) == sorted(made)
-
-
-@on_every_database
-def test_a_runner_that_finds_its_chapter_taken_meanwhile_takes_none(table, monkeypatch):
-    table.create(new())
-    first, begin = [], table._engine.begin
-
-    def begin_late():
-        monkeypatch.setattr(table._engine, "begin", begin)
-        first.append(table.claim("one", [MODEL], 60, 4))  # between the other one's look and its grasp
-        return begin()
-
-    monkeypatch.setattr(table._engine, "begin", begin_late)
-    assert table.claim("two", [MODEL], 60, 4) is None
-    assert first[0].lease.startswith("one")
-
-
-@on_every_database
-def test_the_end_of_old_chapters_and_the_count_of_a_replica_do_not_lock_each_other(database):
-    store, other = KeyStore(database), KeyStore(database)
-    for key_id in ("z", "a"):
-        store.chapters.create(new(key_id=key_id))
-    with ThreadPoolExecutor(1) as pool, store._engine.begin() as connection:
-        store.usage.add(connection, {("a", TODAY): Use(1)})
-        expired = pool.submit(other.chapters.expire, -1)
-        time.sleep(0.3)
-        store.usage.add(connection, {("z", TODAY): Use(1)})
-        connection.commit()
-        assert expired.result(10) == 2
-    assert store.usage.exchange({}, ["a", "z"], TODAY)["z"].ever == Use(1)
-    for each in (store, other):
-        each.close()
-
-
-@on_every_database
-def test_an_id_or_a_message_with_a_nul_is_like_any_other(client, table):
+def test_an_id_with_a_nul_is_one_that_is_not_there(client):
     path = "/v1/chapters/a%00b"
     asked = [client.get(path), client.get(f"{path}/text"), client.post(f"{path}/cancel"), client.delete(path)]
     asked.append(client.get("/v1/chapters?after=a%00b"))
     assert [r.status_code for r in asked] == [404] * 5
-    made = table.create(new(model="other@1"))
-    table.fail(table.claim("one", ["other@1"], 9, 4), "The style 'a\0b\udcff' is odd.")
-    found = table.get("k", made.id)
-    assert (found.status, found.error) == ("failed", "The style 'a\N{REPLACEMENT CHARACTER}b?' is odd.")
-
-
-@on_every_database
-def test_a_chapter_that_never_grows_is_given_up(table):
-    made = table.create(new())
-    for _ in range(4):
-        assert table.claim("one", [MODEL], 9, 4)
-        table.release("one")
-    assert table.claim("one", [MODEL], 9, 4) is None
-    found = table.get("k", made.id)
-    assert found.status == "failed"
-    assert "4 times" in found.error
-
-
-@on_every_database
-def test_old_chapters_and_their_text_are_removed(table):
-    made, waits = table.create(new()), table.create(new(model="gone@1"))
-    work = table.claim("one", [MODEL], 9, 4)
-    table.grow(work, Growth("终", (1,), "stop"), 9)
-    assert table.expire(1) == 0
-    assert table.expire(-1) == 2
-    assert table.get("k", made.id) is table.get("k", waits.id) is None
-    assert table.text(made.id, 0) == ""
-
-
-class Failing(ScriptedEngine):
-    def __init__(self, error):
-        super().__init__()
-        self.error = error
-
-    async def generate(self, request):
-        self.requests.append(request)
-        raise self.error
-        yield
-
-
-async def written(chapter, runner, table):
-    """Until the chapter is over."""
-    task = asyncio.create_task(runner.run())
-    async with asyncio.timeout(10):
-        while not table.get("k", chapter.id).over:
-            await asyncio.sleep(0.02)
-    task.cancel()
-    await runner.close()
-
-
-def test_a_runner_that_is_late_with_every_lease_writes_its_chapter_once_and_goes_on_with_it(table, slow):
-    made = table.create(new())
-    settings = settings_of(lease_s=0.01, flush_s=0.2)
-    asyncio.run(written(made, Runner(slow, lambda: settings, table, NoMetrics()), table))
-    assert table.text(made.id, 0) == NOVEL
-    assert len(slow.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("error", "tries"), [(RequestError("The style is odd."), 1), (EngineError("Out of memory."), 4)]
-)
-def test_a_chapter_that_cannot_be_written_fails_and_says_so(table, error, tries):
-    made, engine = table.create(new()), Failing(error)
-    asyncio.run(written(made, Runner(engine, lambda: settings_of(lease_s=0.05), table, NoMetrics()), table))
-    assert len(engine.requests) == tries
-    assert table.get("k", made.id).status == "failed"
 
 
 def test_requests_go_before_chapters_and_chapters_never_fill_the_batch(database):

@@ -8,10 +8,11 @@ from contextlib import aclosing, contextmanager
 
 import httpx
 import pytest
-from support.endpoint import ScriptedEngine, running, until
+from support.endpoint import ScriptedEngine, post, raw, running, until
 
 from novelray.endpoint.app import create_app
 from novelray.endpoint.canary import Split
+from novelray.endpoint.keys import KeyStore, default_url
 from novelray.endpoint.relay import answer, plain
 from novelray.endpoint.settings import ServedModel, Settings
 from novelray.endpoint.splitgate import ForwardError, SplitGate
@@ -43,15 +44,15 @@ class Near:
 
 
 @contextmanager
-def divided(weight, old=None, new=None):
+def divided(weight, old=None, new=None, keys=None):
     """(client, what the gate was told, engine of the stable version, engine of the canary)."""
     engines = old or ScriptedEngine(text="旧。"), new or ScriptedEngine(text="新。")
     apps = [
-        create_app(engine, Settings(models=(ServedModel.of(name),), max_body_bytes=10_000), None)
+        create_app(engine, Settings(models=(ServedModel.of(name),), max_body_bytes=10_000), keys)
         for engine, name in zip(engines, (OLD, NEW), strict=True)
     ]
     near = Near(apps[1], weight)
-    gate = SplitGate(apps[0], near, Settings(models=(ServedModel.of(OLD),), max_body_bytes=10_000))
+    gate = SplitGate(apps[0], near, Settings(models=(ServedModel.of(OLD),), max_body_bytes=10_000), keys)
     with running(gate) as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client, near, *engines
 
@@ -138,3 +139,24 @@ def test_what_fails_in_the_stream_counts_and_what_a_client_did_wrong_does_not():
         assert ask(client).status_code == 500
         until(lambda: len(near.outcomes) == 2)
         assert [o.failed for o in near.outcomes] == [True, True]
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+@pytest.mark.parametrize("key", [None, "Authorization: Bearer nr-wrong"])
+def test_a_client_without_a_valid_key_is_refused_before_its_body_is_read(tmp_path, weight, key):
+    endless = post("/v1/completions", b"", "Transfer-Encoding: chunked", *([key] if key else []))
+    large = post("/v1/completions", b"", "Content-Length: 9000", *([key] if key else []))
+    with divided(weight, keys=KeyStore(default_url(tmp_path))) as (client, near, old, new):
+        for begun in (endless, endless + b"5\r\nabcde\r\n", large):  # none of them ever ends
+            assert b"401 Unauthorized" in raw(str(client.base_url).rstrip("/"), begun, timeout_s=5)
+        assert (near.outcomes, old.requests, new.requests) == ([], [], [])
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.0, OLD), (1.0, NEW)])
+def test_a_client_with_a_key_is_divided_and_held_to_the_size_limit(tmp_path, weight, expected):
+    keys = KeyStore(default_url(tmp_path))
+    key = {"Authorization": f"Bearer {keys.create('ada')[0]}"}
+    with divided(weight, keys=keys) as (client, *_):
+        assert client.post("/v1/completions", json={"prompt": "a"}, headers=key).json()["model"] == expected
+        large = client.post("/v1/completions", json={"prompt": "a" * 20_000}, headers=key)
+        assert (large.status_code, large.json()["error"]["code"]) == (413, "body_too_large")

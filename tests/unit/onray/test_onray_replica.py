@@ -8,8 +8,9 @@ import pytest
 from ray import serve
 
 from novelray.errors import CapacityError
-from novelray.onray.deploy import port_problem, room_for
+from novelray.onray.deploy import port_problem
 from novelray.onray.replica import ReplicaSettings, deployment_options
+from novelray.onray.room import room_for
 from novelray.onray.versions import as_canary
 from novelray.recipe.serve import ServeSection
 
