@@ -83,6 +83,13 @@ RULES: tuple[Rule, ...] = (
         lambda r, s: s.compile and r.model.attention is not None and r.model.attention.type == "sparse",
     ),
     Rule(
+        "compile-or-liger",
+        ("train.compile", "train.liger"),
+        "train.compile and train.liger are both set in stage {s.name!r}: each fuses what the other would.",
+        "Leave one of them out.",
+        lambda r, s: s.compile and s.liger,
+    ),
+    Rule(
         "prefix-comes-last",
         ("train.method", "train.stages"),
         "Stage {s.name!r} has train.method 'prefix', and a stage comes after it: a prefix changes no weight, so that "

@@ -144,6 +144,10 @@ class Hyper(Section):
     """Compile each layer with torch.compile: the first step takes longer, the others less. The result is the same to
     rounding. Needs a C++ compiler where the CPU computes."""
 
+    liger: bool = Field(False, json_schema_extra=NOT_IDENTITY)
+    """Use Liger's Triton kernels for norms, gated MLPs and rotary positions. The result is the same to rounding. Needs
+    GPUs and `novelray[liger]`."""
+
     validate_every: PositiveInt = 100
     """Optimiser steps between two computations of the validation loss."""
 

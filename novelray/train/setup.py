@@ -15,6 +15,7 @@ from novelray.errors import ModelError, TrainError
 from novelray.models.adapters import add_lora
 from novelray.models.compiled import compile_layers
 from novelray.models.freeze import train_above
+from novelray.models.liger import check_liger, use_liger
 from novelray.models.load import load_model
 from novelray.models.longtext import Changes
 from novelray.models.packed import flash_works, use_packed
@@ -147,6 +148,9 @@ def build_model(job: Job, bf16: bool, device: str = "cpu") -> PreTrainedModel:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if job.stage.method == "qlora":
         quantise(model, job.stage.bits, device)
+    if job.stage.liger:
+        check_liger(device)
+        use_liger(model)
     if job.stage.compile:
         compile_layers(model)
     if job.stage.adapts:
