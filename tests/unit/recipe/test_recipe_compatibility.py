@@ -28,6 +28,7 @@ BREAKING = {
         {"model": {"base": "some/base"}, "train": {"method": "prefix", "compile": True}},
         ["'prefix'", "'main'"],
     ),
+    "compile-or-liger": ({"train": {**FULL, "compile": True, "liger": True}}, ["train.liger", "'main'"]),
     "compile-not-on-sparse-attention": (
         {"model": {"base": "some/base", "attention": {}}, "train": {"compile": True}},
         ["sparse", "'main'"],
