@@ -113,4 +113,4 @@ def _token(text: str, logprob: float) -> dict[str, Any]:
 
 
 def _finite(logprob: float) -> float:
-    return max(logprob, LEAST_LOGPROB)
+    return LEAST_LOGPROB if isnan(logprob) else max(logprob, LEAST_LOGPROB)

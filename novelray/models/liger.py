@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_liger(device: str) -> None:
-    """Raises TrainError where Triton's kernels do not run, or without the package."""
+    """Raises TrainError where Triton's kernels do not run, NovelRayError without the package."""
     if not device.startswith("cuda"):
         raise TrainError("train.liger needs GPUs, and this run computes on CPUs.", "Leave train.liger out.")
     try:

@@ -64,11 +64,11 @@ def test_a_streamed_text_equals_the_whole_one_for_the_same_seed(client, usage):
 
 def test_a_chat_streams(client):
     pieces = list(
-        client.chat.completions.create(model=MODEL, messages=CHAT, max_tokens=20, stream=True, extra_body=LONG)
+        client.chat.completions.create(model=MODEL, messages=CHAT, max_tokens=60, stream=True, extra_body=LONG)
     )
     assert pieces[0].choices[0].delta.role == "assistant"
     assert pieces[-1].choices[0].finish_reason == "length"
-    assert len(pieces) > 2, "a reader who is late gets several tokens in one piece"
+    assert len(pieces) > 5
 
 
 def test_the_seed_that_is_told_makes_the_same_text_again(client):

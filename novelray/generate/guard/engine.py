@@ -162,10 +162,18 @@ class _Answer:
         text, self._held = self._held + text, ""
         if self._waiting and reason is None and (part := self._cleared - self._waiting[0][0]) > 0:
             text, self._held = text[:-part], text[-part:]
-        done, self._done = tuple(self._done), []
         return replace(
-            last, text=text, finish_reason=reason, interventions=done, token_ids=tuple(tokens), logprobs=tuple(logprobs)
-        )
+            last, text=text, finish_reason=reason, interventions=self._told(reason is not None),
+            token_ids=tuple(tokens), logprobs=tuple(logprobs),
+        )  # fmt: skip
+
+    def _told(self, ends: bool) -> tuple[Intervention, ...]:
+        """What goes out with the text that it was about: whoever takes the answer up after this chunk meets the rest
+        again. A run was steered away from only once something else follows it."""
+        out = self._cleared - len(self._held)
+        told = [d for d in self._done if ends or d.offset + d.length + (d.action == "steer") <= out]
+        self._done = [d for d in self._done if d not in told]
+        return tuple(told)
 
     def _note(self, rule: str, action: str, offset: int, length: int) -> None:
         done = Intervention(rule, action, offset, length)

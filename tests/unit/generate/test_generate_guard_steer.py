@@ -52,6 +52,16 @@ class Copying:
 
 def written(parts, guard, n=1, **sampling):
     """The answers of the copying model: texts, last chunks and interventions."""
+    answers = pieces_of(parts, guard, [()] * n, **sampling)
+    return [("".join(c.text for c in of), of[-1], done_in(of)) for of in answers]
+
+
+def done_in(chunks):
+    return [d for c in chunks for d in c.interventions]
+
+
+def pieces_of(parts, guard, resumed, **sampling):
+    """The chunks of the copying model's answers, which go on after the tokens that are there."""
     folder, tokenizer = parts
     ids = tokenizer(BOOK)["input_ids"]
     engine = EmbeddedEngine(from_folder(folder, torch.float32), tokenizer, prefix_bytes=0)
@@ -59,13 +69,13 @@ def written(parts, guard, n=1, **sampling):
     engine._stepper.forward = Copying(engine._stepper.forward, ids, len(prompt))
     engine._stepper.vocabulary_size = min(engine._stepper.vocabulary_size, len(tokenizer))
 
-    async def one(number):
-        asked = Request(str(number), prompt, Sampling(max_tokens=len(ids), ignore_eos=True, **sampling))
-        chunks = [c async for c in guarded(engine, guard).generate(asked)]
-        return "".join(c.text for c in chunks), chunks[-1], [d for c in chunks for d in c.interventions]
+    async def one(number, tokens):
+        wanted = Sampling(max_tokens=len(ids), ignore_eos=True, **sampling)
+        asked = Request(str(number), prompt, wanted, resumed=tokens)
+        return [c async for c in guarded(engine, guard).generate(asked)]
 
     async def all_of_them():
-        found = await asyncio.gather(*map(one, range(n)))
+        found = await asyncio.gather(*map(one, range(len(resumed)), resumed))
         await engine.close()
         return found
 
@@ -88,6 +98,18 @@ def test_a_model_that_copies_is_led_away_at_the_limit_and_goes_on_writing(parts)
     ((text, last, _),) = written(parts, Guard(index=index, limits=LIMITS), temperature=0)
     assert last.finish_reason == "content_filter"
     assert steered[0][0].startswith(text)
+
+
+def test_a_copy_that_was_led_away_from_is_told_once_wherever_the_answer_was_broken_off(parts):
+    index = index_of(BOOK)
+    guard = Guard(index=index, limits=LIMITS, steerer=Steerer(index, LIMITS))
+    (whole,) = pieces_of(parts, guard, [()], temperature=0)
+    for k in range(1, len(whole), 7):
+        (rest,) = pieces_of(parts, guard, [tuple(t for c in whole[:k] for t in c.token_ids)], temperature=0)
+        both = [*whole[:k], *rest]
+        assert "".join(c.text for c in both) == "".join(c.text for c in whole), f"broken off after {k} pieces"
+        assert done_in(both) == done_in(whole)
+    assert len(done_in(whole)) >= 3
 
 
 def test_the_table_of_tokens_is_made_when_a_replica_starts_and_not_while_texts_stream(parts):
