@@ -20,6 +20,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 RECIPE ?= jobs/recipes/quickstart.yaml
+COMPILED := $(wildcard novelray/corpus/native/*.pyx)
 # A process per core, each with the one thread that is then its share.
 TOGETHER = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit tests/contract -n auto --dist loadfile
 export DS_BUILD_OPS := 0
@@ -65,12 +66,12 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV) || { echo "No venv module: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 2; }
 	touch $@
 
-$(VENV)/.runtime: $(VENV)/.created pyproject.toml constraints.txt
+$(VENV)/.runtime: $(VENV)/.created pyproject.toml constraints.txt $(COMPILED)
 	@echo 'Installing what runs into $(VENV) (once; a few minutes)'
 	$(BIN)/pip install -qq -c constraints.txt -e .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.created pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/.created pyproject.toml constraints.txt $(COMPILED)
 	@echo 'Installing what runs and what tests into $(VENV) (once; a few minutes)'
 	$(BIN)/pip install -qq -c constraints.txt -e ".[dev]"
 	touch $(VENV)/.runtime $@

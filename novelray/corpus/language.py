@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from novelray.corpus.alphabet import SIZE, codes, looked_up
+from novelray.corpus.native import compiled
+
+_native = compiled("letters")
 
 SAMPLE = 8_000  # characters whose script is looked at
 LATIN_SAMPLE = 5_000  # characters whose words are counted
@@ -49,6 +52,8 @@ def language_of(text: str) -> str:
 
 
 def _script_counts(text: str) -> dict[str, int]:
+    if _native is not None:
+        return dict(zip(_SCRIPTS, _native.counts(text, _script_table(), len(_SCRIPTS) + 1)[1:], strict=True))
     counts = np.bincount(looked_up(_script_table(), codes(text)), minlength=len(_SCRIPTS) + 1)
     return dict(zip(_SCRIPTS, counts[1:].tolist(), strict=True))
 
