@@ -31,8 +31,39 @@ class _Layer:
     is_sliding = is_linear = is_dummy = is_compileable = False
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Give the memory back."""
+        self.size = self.view = (0, 0)
         self.keys: torch.Tensor | None = None
         self.values: torch.Tensor | None = None
+        self.both: torch.Tensor | None = None  # where they have one shape: of which the two are halves
+        self.seen: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def grow(self, size: tuple[int, int], keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Room for `size` rows and tokens of states like these; what is there stays."""
+        before, heads = self._tensors(), keys.shape[1]
+        if keys.shape == values.shape:
+            self.both = keys.new_zeros(size[0], 2 * heads, size[1], keys.shape[3])
+            self.keys, self.values = self.both[:, :heads], self.both[:, heads:]
+        else:
+            self.keys, self.values = (t.new_zeros(size[0], t.shape[1], size[1], t.shape[3]) for t in (keys, values))
+        for old, new in zip(before, self._tensors(), strict=False):
+            new[: old.shape[0], :, : old.shape[2]] = old
+        self.size, self.view = size, (0, 0)
+
+    def look(self, view: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of so many rows and tokens. The same ones are asked for many steps in a row."""
+        if self.view != view:
+            assert self.keys is not None and self.values is not None
+            count, attended = view
+            self.view, self.seen = view, (self.keys[:count, :, :attended], self.values[:count, :, :attended])
+        assert self.seen is not None
+        return self.seen
+
+    def _tensors(self) -> list[torch.Tensor]:
+        return [t for t in (self.keys, self.values) if t is not None]
 
 
 class RowCache(Cache):
@@ -47,6 +78,11 @@ class RowCache(Cache):
         self._seen = 0
         self._view = (0, 0)
         self._index: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens that a row has room for; no position of the next forward lies beyond."""
+        return self._size[1]
 
     def prefill(self, *spans: Span) -> None:
         """The next forward reads these pieces of prompts, each for a row of its own."""
@@ -78,8 +114,19 @@ class RowCache(Cache):
         rows, lengths = self._index
         layer.keys[rows, :, lengths] = key_states[:, :, 0]
         layer.values[rows, :, lengths] = value_states[:, :, 0]
-        count, attended = self._view
-        return layer.keys[:count, :, :attended], layer.values[:count, :, :attended]
+        return layer.look(self._view)
+
+    def append(self, states: torch.Tensor, layer_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`update` of a decoding step in one write, for keys and values of one shape.
+
+        `states` [rows, 2 heads, dim]: the keys' heads, then the values'.
+        """
+        keys, values = states.unsqueeze(2).chunk(2, 1)
+        layer = self._layer(layer_idx, keys, values)
+        assert self._index is not None
+        rows, lengths = self._index
+        layer.both[rows, :, lengths] = states
+        return layer.look(self._view)
 
     def write(
         self, span: Span, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int
@@ -117,7 +164,7 @@ class RowCache(Cache):
     def reset(self) -> None:
         """Give the memory back."""
         for layer in self.layers:
-            layer.keys = layer.values = None  # type: ignore[union-attr]
+            layer.reset()
         self._size = (0, 0)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
@@ -134,9 +181,10 @@ class RowCache(Cache):
         return False
 
     def _layer(self, at: int, keys: torch.Tensor, values: torch.Tensor) -> Any:
-        """A layer with room for what was announced."""
+        """A layer with room for what was announced. Layers may differ in heads and width."""
         layer: Any = self.layers[at]
-        layer.keys, layer.values = self._fit(layer.keys, keys), self._fit(layer.values, values)
+        if layer.size != self._size:
+            layer.grow(self._size, keys, values)
         return layer
 
     def _tensors(self) -> list[torch.Tensor]:
@@ -151,16 +199,6 @@ class RowCache(Cache):
         if length > have_length:
             have_length = min(max(-(-length // STRIDE) * STRIDE, 2 * have_length), self._max[1])
         self._size = (have_rows, have_length)
-
-    def _fit(self, tensor: torch.Tensor | None, new: torch.Tensor) -> torch.Tensor:
-        """The layer's tensor at the reserved size. Layers may differ in heads and width."""
-        shape = (self._size[0], new.shape[1], self._size[1], new.shape[3])
-        if tensor is not None and tensor.shape == shape:
-            return tensor
-        grown = new.new_zeros(shape)
-        if tensor is not None:
-            grown[: tensor.shape[0], :, : tensor.shape[2]] = tensor
-        return grown
 
 
 def reading_mask(span: Span, like: torch.Tensor) -> torch.Tensor | None:

@@ -30,8 +30,8 @@ class Decoder:
 
     def __init__(self, model: Any) -> None:
         body, pack = model.model, Packer()
-        self._embed, self._rotary, self._norm = body.embed_tokens, body.rotary_emb, body.norm
-        self._head = _Joined(model, ("lm_head",), pack)
+        self._embed, self._turns, self._norm = body.embed_tokens, _Turns(body.rotary_emb), _Norm(body.norm)
+        self._head = _Product(model, ("lm_head",), pack)
         if self._head.packed is not None:  # what is left to it is to look tokens up: row by row
             body.embed_tokens.weight.data = body.embed_tokens.weight.data.contiguous()
         self._layers = [_Layer(layer, pack) for layer in body.layers]
@@ -50,16 +50,14 @@ class Decoder:
         if cache.spans and tokens < FEWEST_ROWS:  # as for a step: few rows add up in another order
             ids, positions = (functional.pad(t, (0, FEWEST_ROWS - tokens)) for t in (ids, positions))
         x = self._embed(ids)
-        cos, sin = self._rotary(x, positions)
-        half = sin.shape[-1] // 2
-        turn = (cos[:, :, None], torch.cat((-sin[..., :half], sin[..., half:]), -1)[:, :, None])
+        turn = self._turns(x, positions, cache.length)
         masks = [reading_mask(span, x) for span in cache.spans] or [mask]
         for index, layer in enumerate(self._layers):
             x = layer(x, turn, masks, cache, index)
         if every:
-            return self._head(_normed(self._norm, x))[0, :tokens]
+            return self._head(self._norm(x))[0, :tokens]
         last = x[:, _ends(cache) if cache.spans else [-1]]
-        return self._head(_normed(self._norm, last)).flatten(0, 1)[: len(cache.spans) or None]
+        return self._head(self._norm(last)).flatten(0, 1)[: len(cache.spans) or None]
 
 
 class _Layer:
@@ -67,11 +65,12 @@ class _Layer:
 
     def __init__(self, layer: Any, pack: Packer) -> None:
         attention, mlp = layer.self_attn, layer.mlp
-        self._before, self._between = layer.input_layernorm, layer.post_attention_layernorm
+        self._before, self._between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
         self._dim, self._scale = attention.head_dim, attention.scaling
-        self._qkv = _Joined(attention, ("q_proj", "k_proj", "v_proj"), pack)
-        self._gate_up = _Joined(mlp, ("gate_proj", "up_proj"), pack)
-        self._attention, self._mlp = attention, mlp
+        self._qkv = _Product(attention, ("q_proj", "k_proj", "v_proj"), pack)
+        self._out = _Product(attention, ("o_proj",), pack)
+        self._gate_up = _Product(mlp, ("gate_proj", "up_proj"), pack)
+        self._down = _Product(mlp, ("down_proj",), pack)
         self._heads = attention.q_proj.out_features // self._dim
         self._groups = attention.k_proj.out_features // self._dim
 
@@ -84,28 +83,23 @@ class _Layer:
         at: int,
     ) -> torch.Tensor:
         rows, tokens, _ = x.shape
-        qkv = self._qkv(_normed(self._before, x)).view(rows, tokens, -1, self._dim)
-        turned = _rotate(qkv[:, :, : -self._groups], *turn).transpose(1, 2)
-        queries, keys, values = turned[:, : self._heads], turned[:, self._heads :], qkv[:, :, -self._groups :]
-        attend = self._read if cache.spans else self._decode
-        seen = attend(queries, keys, values.transpose(1, 2), masks, cache, at)
-        x = x + self._attention.o_proj(seen.transpose(1, 2).reshape(rows, tokens, -1))
-        gate, up = self._gate_up(_normed(self._between, x)).chunk(2, -1)
-        out: torch.Tensor = x + self._mlp.down_proj(functional.silu(gate) * up)
-        return out
+        qkv = self._qkv(self._before(x)).view(rows, tokens, -1, self._dim)
+        _rotate(qkv[:, :, : -self._groups], *turn)
+        seen = self._read(qkv, masks, cache, at) if cache.spans else self._decode(qkv, masks[0], cache, at)
+        x = self._out(seen.transpose(1, 2).reshape(rows, tokens, -1)).add_(x)
+        gate, up = self._gate_up(self._between(x)).chunk(2, -1)
+        return self._down(functional.silu(gate).mul_(up)).add_(x)
 
-    def _decode(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
-        masks: Sequence[torch.Tensor | None], cache: RowCache, at: int,
-    ) -> torch.Tensor:  # fmt: skip
-        """One token of each row. All here are [rows, heads, tokens, dim]."""
-        return self._attend(queries, *cache.update(keys, values, at), masks[0])
+    def _decode(self, qkv: torch.Tensor, mask: torch.Tensor | None, cache: RowCache, at: int) -> torch.Tensor:
+        """One token of each row, [rows, 1, heads, dim]; gives [rows, heads, 1, dim]."""
+        states = qkv[:, 0]
+        return self._attend(states[:, : self._heads, None], *cache.append(states[:, self._heads :], at), mask)
 
     def _read(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor,
-        masks: Sequence[torch.Tensor | None], cache: RowCache, at: int,
+        self, qkv: torch.Tensor, masks: Sequence[torch.Tensor | None], cache: RowCache, at: int
     ) -> torch.Tensor:  # fmt: skip
-        """Pieces of several prompts, which lie one after the other in the only row."""
+        """Pieces of several prompts, which lie one after the other in the only row; gives [1, heads, tokens, dim]."""
+        queries, keys, values = qkv.transpose(1, 2).split((self._heads, self._groups, self._groups), 1)
         seen, start = [], 0
         for span, mask in zip(cache.spans, masks, strict=True):
             some = slice(start, start + span.length)
@@ -123,12 +117,12 @@ class _Layer:
         )  # fmt: skip
 
 
-class _Joined:
+class _Product:
     """Linear layers with the same input as one product. Each of them may be adapted at any time."""
 
     def __init__(self, owner: Any, names: Sequence[str], pack: Packer) -> None:
-        self._owner, self._names = owner, names
         parts = [getattr(owner, name) for name in names]
+        self._modules, self._names = owner._modules, names  # to ask the owner itself costs a microsecond each
         self._ends = list(accumulate(p.out_features for p in parts))
         self.weight = _joined_weight(parts) if len(parts) > 1 else parts[0].weight
         self.packed = pack(self.weight)
@@ -139,11 +133,47 @@ class _Joined:
         y = functional.linear(x, self.weight, self.bias) if self.packed is None else product(x, self.packed, self.bias)
         start = 0
         for name, end in zip(self._names, self._ends, strict=True):
-            part = getattr(self._owner, name)
+            part = self._modules[name]
             if isinstance(part, AdaptedLinear):
                 part.adapt(x, y[..., start:end])
             start = end
         return y
+
+
+class _Norm:
+    """An RMS norm. In fp32 on the CPU, where torch has no kernel of its own, in four operations instead of seven."""
+
+    def __init__(self, norm: Any) -> None:
+        weight, self._eps = norm.weight, norm.variance_epsilon
+        width = weight.numel()
+        self._weight = weight
+        self._parts: tuple[torch.Tensor, torch.Tensor] | None = None
+        if weight.dtype == torch.float32 and weight.device.type == "cpu":
+            self._parts = torch.tensor((width * self._eps) ** 0.5), weight.detach() * width**0.5
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if self._parts is None:
+            return functional.rms_norm(x, self._weight.shape, self._weight, self._eps)
+        floor, weight = self._parts  # x / sqrt(mean + eps) = sqrt(width) x / sqrt(|x|² + width eps)
+        y: torch.Tensor = x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(floor)
+        return y.mul_(weight)
+
+
+class _Turns:
+    """Cosines and sines of rotary positions, looked up; they are computed when a longer text needs them."""
+
+    def __init__(self, rotary: Any) -> None:
+        self._rotary = rotary
+        self._table: torch.Tensor | None = None
+
+    def __call__(self, x: torch.Tensor, positions: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both [rows, tokens, 1, dim], for `_rotate`. `positions` [rows, tokens], all below `most`."""
+        if self._table is None or len(self._table) < most:
+            cos, sin = self._rotary(x, torch.arange(most, device=x.device)[None])
+            half = sin.shape[-1] // 2
+            self._table = torch.cat((cos, -sin[..., :half], sin[..., half:]), -1)[0]
+        cos, sin = self._table[positions][:, :, None].chunk(2, -1)
+        return cos, sin
 
 
 def _fits(model: Any) -> bool:
@@ -178,13 +208,6 @@ def _joined_weight(parts: Sequence[torch.nn.Linear]) -> torch.Tensor:
     return whole
 
 
-def _normed(norm: Any, x: torch.Tensor) -> torch.Tensor:
-    if x.dtype == torch.float32 and x.device.type == "cpu":  # torch has no kernel of its own there: fewer pieces
-        y: torch.Tensor = x * torch.rsqrt((x * x).mean(-1, keepdim=True) + norm.variance_epsilon) * norm.weight
-        return y
-    return functional.rms_norm(x, (x.shape[-1],), norm.weight, norm.variance_epsilon)
-
-
-def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Rotary positions over [rows, tokens, heads, dim]; the first half of `sin` has its sign changed."""
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> None:
+    """Turn [rows, tokens, heads, dim] to their rotary positions; the first half of `sin` has its sign changed."""
+    torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin, out=x)

@@ -140,18 +140,19 @@ class Samplers:
         """The next token of each row of `logits` [rows, vocabulary] in float32, which is overwritten, and its largest
         logit after the penalties. Of the states only the random numbers advance."""
         self._penalise(logits)
-        top, tokens = logits.max(-1)
-        if self._drawn:
-            everyone = len(self._drawn) == len(logits)
-            chosen = logits if everyone else logits[self._drawn]
-            drawing = [self.states[i] for i in self._drawn]
-            numbers = self._column([s.random.random() for s in drawing])
-            chances = numbers
-            if self._has_xtc:
-                chances = self._column([s.random.random() if s.kept is not None else 1.0 for s in drawing])
-            drawn = self._draw(chosen, top if everyone else top[self._drawn], numbers, chances)
-            tokens = drawn if everyone else tokens.index_copy(0, self._index(self._drawn), drawn)
-        return tokens, top
+        if not self._drawn:
+            top, tokens = logits.max(-1)
+            return tokens, top
+        top = logits.amax(-1)  # where the largest is found costs eight times as much as what it is
+        everyone = len(self._drawn) == len(logits)
+        chosen = logits if everyone else logits[self._drawn]
+        drawing = [self.states[i] for i in self._drawn]
+        numbers = self._column([s.random.random() for s in drawing])
+        chances = numbers
+        if self._has_xtc:
+            chances = self._column([s.random.random() if s.kept is not None else 1.0 for s in drawing])
+        drawn = self._draw(chosen, top if everyone else top[self._drawn], numbers, chances)
+        return drawn if everyone else logits.argmax(-1).index_copy(0, self._index(self._drawn), drawn), top
 
     def _penalise(self, logits: torch.Tensor) -> None:
         if self._repeat:

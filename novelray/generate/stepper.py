@@ -69,6 +69,7 @@ class Stepper:
         self.prefixes = PrefixStore(prefix_bytes)
         weight = next(model.parameters())
         self.device, self.dtype, self.exact = weight.device, weight.dtype, is_exact(model)
+        self._always, self._never = torch.tensor([0.0, -math.inf], dtype=self.dtype, device=self.device)
         config = model.config.get_text_config()
         self.vocabulary_size = int(config.vocab_size)
         self.adapters = Adapters(model, self.exact, base_digest)
@@ -239,16 +240,16 @@ class Stepper:
         lengths = torch.tensor(counts, device=self.device)
         attended = self.cache.decode(lengths, max(counts))
         self.adapters.use([g.style for g in rows] + [{}] * padding)
-        visible = torch.arange(attended, device=self.device) <= lengths[:, None]
+        hidden = torch.arange(attended, device=self.device) > lengths[:, None]
         ids = torch.tensor(tokens, device=self.device)[:, None]
-        logits = self.forward(ids, lengths[:, None], self._bias(visible)[:, None, None], self.cache)
+        logits = self.forward(ids, lengths[:, None], self._bias(hidden)[:, None, None], self.cache)
         if len(running) < len(counts):
             logits = logits[: len(rows)] if len(running) == len(rows) else logits[[rows.index(g) for g in running]]
         self._extend(running, logits)
 
-    def _bias(self, visible: torch.Tensor) -> torch.Tensor:
-        """What is added to the attention scores: 0 where visible, -inf elsewhere."""
-        return torch.zeros(visible.shape, dtype=self.dtype, device=self.device).masked_fill_(~visible, float("-inf"))
+    def _bias(self, hidden: torch.Tensor) -> torch.Tensor:
+        """What is added to the attention scores: -inf where hidden, 0 elsewhere."""
+        return torch.where(hidden, self._never, self._always)
 
     def _extend(self, generations: list[Generation], logits: torch.Tensor) -> None:
         """Sample, hand out, and free the rows of those that ended."""
