@@ -36,34 +36,34 @@ class _Layer:
     def reset(self) -> None:
         """Give the memory back."""
         self.size = self.view = (0, 0)
-        self.keys: torch.Tensor | None = None
-        self.values: torch.Tensor | None = None
-        self.both: torch.Tensor | None = None  # where they have one shape: of which the two are halves
-        self.seen: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.keys: Any = None
+        self.values: Any = None
+        self.both: Any = None  # where they have one shape: of which the two are halves
+        self._seen: Any = None
 
     def grow(self, size: tuple[int, int], keys: torch.Tensor, values: torch.Tensor) -> None:
         """Room for `size` rows and tokens of states like these; what is there stays."""
-        before, heads = self._tensors(), keys.shape[1]
+        before, heads = self.tensors(), keys.shape[1]
         if keys.shape == values.shape:
             self.both = keys.new_zeros(size[0], 2 * heads, size[1], keys.shape[3])
             self.keys, self.values = self.both[:, :heads], self.both[:, heads:]
         else:
             self.keys, self.values = (t.new_zeros(size[0], t.shape[1], size[1], t.shape[3]) for t in (keys, values))
-        for old, new in zip(before, self._tensors(), strict=False):
+        for old, new in zip(before, self.tensors(), strict=False):
             new[: old.shape[0], :, : old.shape[2]] = old
         self.size, self.view = size, (0, 0)
 
     def look(self, view: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of so many rows and tokens. The same ones are asked for many steps in a row."""
         if self.view != view:
-            assert self.keys is not None and self.values is not None
             count, attended = view
-            self.view, self.seen = view, (self.keys[:count, :, :attended], self.values[:count, :, :attended])
-        assert self.seen is not None
-        return self.seen
+            self.view, self._seen = view, (self.keys[:count, :, :attended], self.values[:count, :, :attended])
+        seen: tuple[torch.Tensor, torch.Tensor] = self._seen
+        return seen
 
-    def _tensors(self) -> list[torch.Tensor]:
-        return [t for t in (self.keys, self.values) if t is not None]
+    def tensors(self) -> list[torch.Tensor]:
+        """Keys and values, where there are any."""
+        return [] if self.keys is None else [self.keys, self.values]
 
 
 class RowCache(Cache):
@@ -180,16 +180,16 @@ class RowCache(Cache):
     def is_compileable(self) -> bool:
         return False
 
-    def _layer(self, at: int, keys: torch.Tensor, values: torch.Tensor) -> Any:
+    def _layer(self, at: int, keys: torch.Tensor, values: torch.Tensor) -> _Layer:
         """A layer with room for what was announced. Layers may differ in heads and width."""
-        layer: Any = self.layers[at]
+        layer: _Layer = self.layers[at]  # type: ignore[assignment]
         if layer.size != self._size:
             layer.grow(self._size, keys, values)
         return layer
 
     def _tensors(self) -> list[torch.Tensor]:
         layers: list[Any] = self.layers
-        return [t for layer in layers for t in (layer.keys, layer.values) if t is not None]
+        return [t for layer in layers for t in layer.tensors()]
 
     def _reserve(self, rows: int, length: int) -> None:
         """Room for so many rows and tokens: at least doubled, so that growing costs little on the whole."""
