@@ -15,11 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from novelray.corpus.dedup.groups import groups_of
+from novelray.corpus.native import compiled
+
+_native = compiled("sketch")
 
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 
 HANZI = range(0x3400, 0xA000)
+HANZI_FROM = 0x2E80  # folded codes of alphabets lie below
 _CONVERTERS = ("t2s", "tw2t", "hk2t", "jp2t")  # what each takes for one character is one here
 _SURROGATES = range(0xD800, 0xE000)  # halves of a character beyond the table stand for themselves
 TRADITIONAL, SIMPLIFIED = 1, 2
@@ -27,9 +31,18 @@ TRADITIONAL, SIMPLIFIED = 1, 2
 
 def fold(text: str) -> U16:
     """The folded UTF-16 code units of a text; what carries no meaning is left out."""
+    return fold_counted(text)[0]
+
+
+def fold_counted(text: str) -> tuple[U16, int]:
+    """`fold`, and how many of the units are Hanzi (or kana, hangul, half an astral character)."""
+    if _native is not None:
+        out = np.empty(2 * len(text), np.uint16)
+        count, hanzi = _native.fold(text, fold_table(), out, HANZI_FROM)
+        return out[:count], hanzi
     folded = fold_table().take(_units(text), mode="clip")  # every unit is in the table; this spares a check
     bare: U16 = folded[folded != 0]
-    return bare
+    return bare, int(np.count_nonzero(bare >= HANZI_FROM))
 
 
 def script_of(text: str) -> str:

@@ -8,7 +8,7 @@ answers for a chapter against a chapter, and for a story against the anthology t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from novelray.corpus.dedup.fold import U8, U16, fold, script_of
+from novelray.corpus.dedup.fold import U8, U16, fold_counted, script_of
 from novelray.corpus.dedup.repeated import own_hashes
+from novelray.corpus.native import compiled
 
 if TYPE_CHECKING:
     from novelray.corpus.book import Chapter
+
+_native = compiled("sketch")
 
 U64 = npt.NDArray[np.uint64]
 
@@ -58,9 +61,9 @@ def sketch_table(chapters: Sequence[Chapter]) -> pa.Table:
     """One row of SKETCH per chapter of a book. Text that many of its chapters repeat is in none of the sketches."""
     found = [sketch(chapter.text) for chapter in chapters]
     bounds = np.array([s.bound for s in found], np.uint64)
-    own = own_hashes([s.sample for s in found], bounds, lambda number: _hashes(chapters[number].text)[0])
+    own = own_hashes([s.sample for s in found], bounds, lambda number: _grams(chapters[number].text).hashes())
     for number, hashes in own.items():
-        found[number] = _smallest(hashes, found[number].gram)
+        found[number] = _smallest(len(hashes), found[number].gram, lambda limit: hashes[hashes < np.uint64(limit)])  # noqa: B023 - called here
     columns = {
         "chapter_id": [c.chapter_id for c in chapters],
         "book": [c.book for c in chapters],
@@ -77,18 +80,42 @@ def sketch_table(chapters: Sequence[Chapter]) -> pa.Table:
 
 def sketch(text: str) -> Sketch:
     """The sketch of one text; a text of fewer characters than one gram has an empty one, which matches nothing."""
-    return _smallest(*_hashes(text))
+    grams = _grams(text)
+    return _smallest(grams.count, grams.size, grams.below)
 
 
-def _hashes(text: str) -> tuple[U64, int]:
-    """The hash of each n-gram, in the order of the text, and n."""
-    codes = fold(text)
-    if 2 * int(np.count_nonzero(codes >= HANZI_FROM)) > len(codes):
-        return _hanzi_hashes(codes), HANZI_GRAM
-    return _letter_hashes((codes ^ (codes >> np.uint16(8))).astype(np.uint8)), LETTER_GRAM
+@dataclass(frozen=True)
+class _Grams:
+    """The n-grams of a text, from its folded codes. `size`: n."""
+
+    codes: U16
+    size: int
+
+    @property
+    def count(self) -> int:
+        return max(0, len(self.codes) - self.size + 1)
+
+    def hashes(self) -> U64:
+        """The hash of each, in the order of the text."""
+        if self.size == HANZI_GRAM:
+            return _hanzi_hashes(self.codes)
+        return _letter_hashes((self.codes ^ (self.codes >> np.uint16(8))).astype(np.uint8))
+
+    def below(self, limit: int) -> U64:
+        """Those of the hashes that are below `limit`, in order."""
+        if _native is None:
+            hashes = self.hashes()
+            return hashes[hashes < np.uint64(limit)]
+        out = np.empty(self.count, np.uint64)
+        write = _native.hanzi_below if self.size == HANZI_GRAM else _native.letters_below
+        return out[: write(self.codes, limit, out)]
 
 
-HANZI_FROM = np.uint16(0x2E80)
+def _grams(text: str) -> _Grams:
+    codes, hanzi = fold_counted(text)
+    return _Grams(codes, HANZI_GRAM if 2 * hanzi > len(codes) else LETTER_GRAM)
+
+
 _FIRST, _SECOND, _THIRD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 
@@ -122,12 +149,15 @@ def _mixed(hashes: U64) -> U64:
     return hashes
 
 
-def _smallest(hashes: U64, gram: int) -> Sketch:
-    """All hashes below the bound that leaves LEAST of them, or one in SCALE where that is more."""
+def _smallest(count: int, gram: int, below: Callable[[int], U64]) -> Sketch:
+    """All hashes below the bound that leaves LEAST of them, or one in SCALE where that is more.
+
+    `count`: of all hashes; `below`: those below a limit.
+    """
     scaled = EVERYTHING // SCALE
-    limit = max(scaled, EVERYTHING * LEAST * 3 // (2 * len(hashes))) if len(hashes) > 2 * LEAST else EVERYTHING
+    limit = max(scaled, EVERYTHING * LEAST * 3 // (2 * count)) if count > 2 * LEAST else EVERYTHING
     while True:
-        sample = np.unique(hashes[hashes < np.uint64(min(limit, EVERYTHING))])
+        sample = np.unique(below(min(limit, EVERYTHING)))
         if len(sample) >= LEAST or limit >= EVERYTHING:
             break
         limit *= 4  # a text that repeats itself has fewer grams than characters
