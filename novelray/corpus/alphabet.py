@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from novelray.corpus.native import compiled
+
+_native = compiled("passes")
+
 _BLOCK = 1 << 22  # characters at a time, so that a 100 MB line needs 16 MB and not 400
 _SMALL = 4_000  # below this, Python's own set is quicker
 SIZE = 0x110000
 """Number of code points: the length of a table that is indexed by character."""
+_KEYS = 1 << 16  # places for pairs of characters
 
 T = TypeVar("T", bound=np.generic)
 Codes = NDArray[np.uint32]
+Places = NDArray[np.intp]
 
 
 def codes(text: str) -> Codes:
@@ -28,10 +34,20 @@ def looked_up(flags: NDArray[T], points: Codes) -> NDArray[T]:
     return flags.take(points, mode="clip")
 
 
+def flagged(flags: NDArray[np.uint8], points: Codes) -> Places:
+    """Where points stand that have an entry in a table of SIZE, in order."""
+    if _native is None:
+        return np.flatnonzero(looked_up(flags, points))
+    out = np.empty(len(points), np.intp)
+    return out[: _native.flagged(flags, points, out)]
+
+
 def alphabet(text: str) -> set[str]:
     """The characters that occur in a text, as `set(text)`."""
     if len(text) < _SMALL:
         return set(text)
+    if _native is not None:
+        return set(_native.alphabet(text))
     found: set[int] = set()
     for start in range(0, len(text), _BLOCK):
         found.update(np.flatnonzero(np.bincount(codes(text[start : start + _BLOCK]))).tolist())
@@ -54,19 +70,31 @@ class Pairs:
 
     first: NDArray[np.bool_]
     second: NDArray[np.bool_]
+    some: NDArray[np.uint8] = field(default_factory=lambda: np.ones(_KEYS, np.uint8))  # flags by `_keys`: others are none
 
     @classmethod
     def of(cls, pairs: Iterable[str]) -> Pairs:
-        """Those of these pairs of characters, and what else their first and second ones make."""
+        """Those of these pairs of characters, and some of what else their first and second ones make."""
         pairs = list(pairs)
-        return cls(table("".join(pair[0] for pair in pairs)), table("".join(pair[1] for pair in pairs)))
+        some = np.zeros(_KEYS, np.uint8)
+        some[_keys(codes("".join(pair[0] for pair in pairs)), codes("".join(pair[1] for pair in pairs)))] = 1
+        return cls(table("".join(pair[0] for pair in pairs)), table("".join(pair[1] for pair in pairs)), some)
 
     def places(self, text: str) -> Iterator[int]:
         """Where such a pair begins, in order."""
+        if _native is not None:
+            yield from _native.pairs(text, self.first.view(np.uint8), self.second.view(np.uint8), self.some)
+            return
         for start in range(0, len(text), _BLOCK):
             points = codes(text[start : start + _BLOCK + 1])
             at = np.flatnonzero(looked_up(self.first, points[:-1]))
-            yield from (at[looked_up(self.second, points[at + 1])] + start).tolist()
+            at = at[looked_up(self.second, points[at + 1])]
+            yield from (at[self.some[_keys(points[at], points[at + 1])] != 0] + start).tolist()
+
+
+def _keys(before: Codes, after: Codes) -> Codes:
+    """A place for each pair of characters, as in native/passes.pyx; different pairs may share one."""
+    return (before * np.uint32(0x9E37) ^ after) % np.uint32(_KEYS)
 
 
 def is_hanzi(character: str) -> bool:

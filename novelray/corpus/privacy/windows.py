@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from novelray.corpus.alphabet import SIZE, Codes, codes, looked_up
+from novelray.corpus.alphabet import SIZE, Codes, Places, codes, flagged, looked_up
 
 REACH = 100  # characters before and after a place that belong to its window
 _BLOCK = 1 << 22
@@ -28,8 +28,6 @@ _NAMES = frozenset(
     ["WeChat", "Wechat", "wechat", "WECHAT", "Skype", "skype", "SKYPE", "WhatsApp", "Whatsapp", "whatsapp", "WHATSAPP"]
 )
 _PAD = "\n\n\n"  # three characters after a place, or one before it, are always there
-
-Places = NDArray[np.intp]
 
 
 def windows(text: str) -> Iterator[tuple[int, int]]:
@@ -49,20 +47,19 @@ def _places(text: str) -> Iterator[int]:
     for start in range(0, len(text), _BLOCK):
         # What is cut by a block's end is seen in the next one too.
         points = codes(text[start : start + _BLOCK + REACH] + _PAD)  # before its first character stands its last
-        classes = looked_up(_classes(), points)
-        marked = np.flatnonzero(classes)
-        of = classes[marked]
+        marked = flagged(_classes(), points)
+        of = looked_up(_classes(), points[marked])
         digits = marked[of == _DIGIT]
         places = [
             marked[of == _SIGN],
             _dense(digits, 7, 24),  # telephone, card and ID numbers, with their separators
             _dense(digits, 5, 4),  # five digits without a gap: a QQ number, a postcode
-            _dense(_joined(digits, ".．", classes, points), 3, 8),  # an IP address
-            _dense(_joined(digits, "-－–", classes, points), 2, 4),  # house, entrance and flat
-            _before_unit(digits, classes, points),
-            _in_handle(digits, marked[of == _LINE], classes, points),
-            _colons(marked[of == _COLON], classes),
-            _spoken(marked[of == _NUMERAL], classes, points),
+            _dense(_joined(digits, ".．", points), 3, 8),  # an IP address
+            _dense(_joined(digits, "-－–", points), 2, 4),  # house, entrance and flat
+            _before_unit(digits, points),
+            _in_handle(digits, marked[of == _LINE], points),
+            _colons(marked[of == _COLON], points),
+            _spoken(marked[of == _NUMERAL], points),
             _messenger(marked[of == _MESSENGER], points),
         ]
         yield from (np.unique(np.concatenate(places)) + start).tolist()
@@ -93,33 +90,38 @@ def _dense(digits: Places, count: int, span: int) -> Places:
     return dense
 
 
-def _joined(digits: Places, signs: str, classes: NDArray[np.uint8], points: Codes) -> Places:
+def _joined(digits: Places, signs: str, points: Codes) -> Places:
     """Digits before one of the signs before a digit."""
     sign = np.isin(points[digits + 1], [ord(c) for c in signs])
-    joined: Places = digits[sign & (classes[digits + 2] == _DIGIT)]
+    joined: Places = digits[sign & _is(_DIGIT, points[digits + 2])]
     return joined
 
 
-def _before_unit(digits: Places, classes: NDArray[np.uint8], points: Codes) -> Places:
+def _before_unit(digits: Places, points: Codes) -> Places:
     """Digits before the unit of an address (88号) or before a capitalised word (12 Baker Street, 221B Baker Street)."""
     first, second, third = (points[digits + after] for after in (1, 2, 3))
     house = (first == ord(" ")) & _capital(second)
     lettered = _letter(first) & (second == ord(" ")) & _capital(third)
-    before: Places = digits[(classes[digits + 1] == _UNIT) | house | lettered]
+    before: Places = digits[_is(_UNIT, first) | house | lettered]
     return before
 
 
-def _in_handle(digits: Places, low: Places, classes: NDArray[np.uint8], points: Codes) -> Places:
+def _in_handle(digits: Places, low: Places, points: Codes) -> Places:
     """Digits after a letter (lilei658), and a low line inside a word, as ids have them."""
-    low = low[_letter(points[low - 1]) & (_letter(points[low + 1]) | (classes[low + 1] == _DIGIT))]
+    low = low[_letter(points[low - 1]) & (_letter(points[low + 1]) | _is(_DIGIT, points[low + 1]))]
     handles: Places = np.concatenate([digits[_letter(points[digits - 1]) | (points[digits - 1] == ord("-"))], low])
     return handles
 
 
-def _colons(at: Places, classes: NDArray[np.uint8]) -> Places:
+def _colons(at: Places, points: Codes) -> Places:
     """Two colons side by side: an IPv6 address."""
-    double: Places = at[classes[at + 1] == _COLON]
+    double: Places = at[_is(_COLON, points[at + 1])]
     return double
+
+
+def _is(name: int, points: Codes) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = looked_up(_classes(), points) == name
+    return found
 
 
 def _letter(points: Codes) -> NDArray[np.bool_]:
@@ -131,9 +133,9 @@ def _capital(points: Codes) -> NDArray[np.bool_]:
     return capital
 
 
-def _spoken(numerals: Places, classes: NDArray[np.uint8], points: Codes) -> Places:
+def _spoken(numerals: Places, points: Codes) -> Places:
     """Numbers written in Hanzi: eleven in a row, or before the unit of a house."""
-    inside = numerals[classes[numerals + 1] == _UNIT]
+    inside = numerals[_is(_UNIT, points[numerals + 1])]
     house = np.isin(points[inside + 1], [ord(c) for c in _HOUSE_UNITS])
     return np.concatenate([_dense(numerals, 11, 10), inside[house]])
 
