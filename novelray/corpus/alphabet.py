@@ -70,7 +70,9 @@ class Pairs:
 
     first: NDArray[np.bool_]
     second: NDArray[np.bool_]
-    some: NDArray[np.uint8] = field(default_factory=lambda: np.ones(_KEYS, np.uint8))  # flags by `_keys`: others are none
+    some: NDArray[np.uint8] = field(
+        default_factory=lambda: np.ones(_KEYS, np.uint8)
+    )  # flags by `_keys`: others are none
 
     @classmethod
     def of(cls, pairs: Iterable[str]) -> Pairs:

@@ -31,7 +31,9 @@ _KEPT: dict[str, Any] = {
     "write_statistics": False,
     "store_schema": True,
 }
-_PASSING = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # a part is read once more and then seldom
+_PASSING = pa.ipc.IpcWriteOptions(
+    use_threads=False
+)  # plain: a part is read once more, and packing it takes longer than that
 
 
 @dataclass(frozen=True)
