@@ -11,44 +11,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 from novelray.corpus.alphabet import Pairs
 from novelray.corpus.read.boilerplate_table import CHINESE, ENGLISH, URL, WEB, WEB_RULES, Rule
+from novelray.corpus.read.page_numbers import Span, page_numbers
 
 WIDEST = 1_000  # characters of a line that can still be a notice
 NEAR = 160  # characters around a needle that a notice inside a line can take
 OFTEN = 3  # times that one address stands in a book's lines before it is a watermark
 _URL = re.compile(URL)
 _HANZI = re.compile(r"[\u3400-\u9fff]")
-_NUMBER = re.compile(r"[0-9][0-9]{0,3}(?=[ \t]*(?:[-–—·\]}页頁/，,]|of[ \t]|\n|\Z))")
-_NUMBER_SIGNS = (
-    "\n-",
-    " -\n",
-    "\n–",
-    " –\n",
-    "\n—",
-    " —\n",
-    "Page ",
-    "PAGE ",
-    "[",
-    "{",
-    "页",
-    "頁",
-)  # one has to stand
-_NUMBERED_LINES = (  # the lines that are page numbers: - 12 -, Page 12 of 300, 第12页
-    re.compile(r"[-–—·][ \t]*[0-9]{1,4}[ \t]*[-–—·]"),
-    re.compile(r"(?:Page|PAGE|page)[ \t]+[0-9]{1,4}(?:[ \t]+of[ \t]+[0-9]{1,4})?"),
-    re.compile(r"第[ \t]*[0-9]{1,4}[ \t]*[页頁](?:[ \t/，,]*共[ \t]*[0-9]{1,4}[ \t]*[页頁])?"),
-)
-_PAGE_ANCHOR = re.compile(r"[\[{](?:Pg\.?|[Pp]age|p\.)?[ \u00a0]?([0-9]{1,4})[\]}]")  # [Pg 12], {12}
-
-Span = tuple[int, int, str]
 
 
 def without_boilerplate(text: str) -> tuple[str, Counter[str]]:
     """The text without notices, and how many characters of each kind went."""
-    sample = text[:5_000] + text[len(text) // 2 :][:5_000]
+    middle = len(text) // 2
+    sample = text[:5_000] + text[middle : middle + 5_000]
     is_chinese = not sample.isascii() and _HANZI.search(sample) is not None
     needles = _needles(CHINESE if is_chinese else ENGLISH)
     hits, rules = list(needles.places(text)), needles.rules
@@ -59,7 +37,7 @@ def without_boilerplate(text: str) -> tuple[str, Counter[str]]:
     # A notice inside a line is no reason to take the whole line.
     left = [(at, needle) for at, needle in hits if not _is_in(at, starts)]
     lines = [span for at, needle in left for rule in rules[needle] if rule.line for span in _around(text, at, rule)]
-    text, removed = _cut(text, [*inside, *lines, *_page_numbers(text)])
+    text, removed = _cut(text, [*inside, *lines, *page_numbers(text)])
     if any(needle in WEB for _, needle in hits):
         text, more = _cut(text, _watermarks(text))
         removed += more
@@ -109,29 +87,6 @@ def _around(text: str, place: int, rule: Rule) -> Iterator[Span]:
         if match.start() <= place < match.end():
             is_all = bounded and not text[start : match.start()].strip() and not text[match.end() : end].strip()
             yield (start, min(len(text), end + 1), rule.kind) if is_all else (match.start(), match.end(), rule.kind)
-
-
-def _page_numbers(text: str) -> Iterator[Span]:
-    """Numbers that a format or a typist put at pages' edges, where at least three rise one after the other."""
-    if not any(sign.strip()[0] in text and sign in text for sign in _NUMBER_SIGNS):  # one character is found faster
-        return
-    found: list[list[tuple[int, Span]]] = [[] for _ in range(len(_NUMBERED_LINES) + 1)]
-    for number in _NUMBER.finditer(text):
-        start, end = text.rfind("\n", max(0, number.start() - 40), number.start()) + 1, number.end() + 40
-        after = text.find("\n", number.end(), end)
-        end = after + 1 if after >= 0 else min(end, len(text))
-        line = text[start:end].strip(" \t\u3000\n")
-        for kind, pattern in enumerate(_NUMBERED_LINES):
-            if len(line) < 40 and pattern.fullmatch(line) and (not found[kind] or found[kind][-1][1][0] != start):
-                found[kind].append((int(number[0]), (start, end, "page_numbers")))
-        if anchor := _PAGE_ANCHOR.search(text, max(start, number.start() - 8), min(number.end() + 1, len(text))):
-            is_note = anchor[0][0] == "[" and anchor[0][1].isdigit()
-            if not is_note:
-                found[-1].append((int(anchor[1]), (anchor.start(), anchor.end(), "page_numbers")))
-    for kind_found in found:
-        rising = sum(0 < b - a <= 5 for (a, _), (b, _) in pairwise(kind_found))
-        if len(kind_found) >= 3 and rising >= 0.8 * (len(kind_found) - 1):
-            yield from (span for _, span in kind_found)
 
 
 def _watermarks(text: str) -> list[Span]:

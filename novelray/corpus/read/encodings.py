@@ -12,6 +12,10 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
+from novelray.corpus.native import compiled
+
+_native = compiled("lines")
+
 SAMPLE = 20_000  # characters looked at in each of three places when a candidate is scored
 PLAUSIBLE = 0.85  # share of the non-ASCII characters that are common ones, below which a candidate is not believed
 STRANGE = 0.02  # share of private-use characters above which a sample is no text
@@ -39,11 +43,14 @@ _BINARY = (
 _MULTIBYTE = ("gb18030", "cp950", "big5hkscs", "utf-16-le", "utf-16-be")
 _ASCII = bytes(range(0x80))
 _CONTROLS = bytes([*range(9), *range(0x0E, 0x1B), *range(0x1C, 0x20)])
+_IS_CONTROL = bytes(code in _CONTROLS for code in range(256))
+_FILLED = re.compile("[^\ufeff\ufffd \t\r\n\u3000]")
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _FREQUENT = frozenset("的一是不了在人有我他这這来來说說道那之个個子大上下也中天")
 _HANZI = re.compile(r"[\u3400-\u9fff]")
 _NO_LETTER = bytes([*range(0x80), 0x85, *range(0x91, 0x98)])  # ASCII, and cp1252's quotes and dashes
-_PRIVATE = re.compile(r"[\ue000-\uf8ff]")
+_FIRST_PRIVATE, _LAST_PRIVATE = 0xE000, 0xF8FF
+_PRIVATE = re.compile(f"[{chr(_FIRST_PRIVATE)}-{chr(_LAST_PRIVATE)}]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -75,7 +82,7 @@ class Decoded:
 
 def decode(data: bytes, encoding: str = "auto") -> Decoded:
     """Text of `data`. Raises Unreadable with the reason; LookupError when `encoding` is no encoding's name."""
-    if not data.strip():
+    if not data or data.isspace():
         raise Unreadable("the file is empty")
     for magic, what in _BINARY:
         if data.startswith(magic):
@@ -86,19 +93,31 @@ def decode(data: bytes, encoding: str = "auto") -> Decoded:
 
 def _checked(found: Decoded, data: bytes) -> Decoded:
     """Refuse what decodes but is no text."""
-    if "\x00" in found.text:
+    is_utf8 = found.encoding.startswith("utf-8")  # bytes are then looked at, which is faster
+    if (b"\x00" in data) if is_utf8 else ("\x00" in found.text):
         raise Unreadable(f"the file has NUL characters (read as {found.encoding})")
-    if found.encoding.startswith("utf-8"):
-        controls = len(data) - len(data.translate(None, _CONTROLS))  # the same characters, found faster
-    else:
-        controls = len(_CONTROL.findall(found.text))
+    controls = _controls(data) if is_utf8 else len(_CONTROL.findall(found.text))
     if controls > 8 + len(found.text) // 1000:
         raise Unreadable(f"the file is binary: {controls} control characters (read as {found.encoding})")
-    if any(len(_PRIVATE.findall(part)) > STRANGE * len(part) for part in _samples(found.text)):
+    if any(_private(part) > STRANGE * len(part) for part in _samples(found.text)):
         raise Unreadable(f"a part of the file is in another encoding than {found.encoding}, or no text")
-    if not found.text.strip("\ufeff\ufffd \t\r\n\u3000"):
+    if not _FILLED.search(found.text):
         raise Unreadable("the file is empty")
     return found
+
+
+def _private(part: str) -> int:
+    """How many characters are private-use ones."""
+    if _native is not None:
+        return int(_native.within(part, _FIRST_PRIVATE, _LAST_PRIVATE))
+    return len(_PRIVATE.findall(part))
+
+
+def _controls(data: bytes) -> int:
+    """How many bytes are control characters."""
+    if _native is not None:
+        return int(_native.flagged(data, _IS_CONTROL, 0x20))
+    return len(data) - len(data.translate(None, _CONTROLS))
 
 
 def _forced(data: bytes, encoding: str) -> Decoded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from novelray.corpus.read.boilerplate import without_boilerplate
@@ -11,12 +12,13 @@ from novelray.corpus.read.gutenberg import header_meta, licence_span
 from novelray.corpus.read.hyphens import BROKEN, TIGHT
 from novelray.corpus.read.meta import BookMeta, meta_of_name
 from novelray.corpus.read.pages import Line, without_furniture
+from novelray.corpus.read.signs import lacks
 from novelray.corpus.read.title_lines import title_lines
 from novelray.corpus.read.typed import without_marks
 from novelray.corpus.read.unwrap import unwrap
 from novelray.recipe.read import ReadSection
 
-_EMPTY = "\ufeff\ufffd \t\r\n\u3000\x0c"
+_FILLED = re.compile("[^\ufeff\ufffd \t\r\n\u3000\x0c]")
 _ENDS = frozenset("。！？…」』”’.!?\"'—：:")
 
 
@@ -33,7 +35,7 @@ def finish(draft: Draft, member: str, stem: str, meta: BookMeta, section: ReadSe
         _add(draft, unwrap(draft.text), "line_breaks")
     _marks(draft)
     _repeated_title(draft, stem)
-    if not draft.text.strip(_EMPTY):
+    if not _FILLED.search(draft.text):
         raise Unreadable("the book is empty")
     known = meta.over(known).over(title_lines(draft.text)).over(meta_of_name(stem))
     return _book(draft, member, known)
@@ -62,9 +64,12 @@ def _add(draft: Draft, result: tuple[str, Counter[str]], kind: str) -> None:
 def _plain_lines(draft: Draft) -> None:
     """Line ends to LF; out of plain text what stands for a heading, and the control characters that steps use."""
     text = draft.text
+    signs = BROKEN + TIGHT + (HEADING if draft.format == "text" else "")
+    if lacks(text, f"\r{signs}"):
+        return
     if "\r" in text:
         draft.edit(text.replace("\r\n", "\n").replace("\r", "\n"), "carriage_returns")
-    for sign in (BROKEN, TIGHT, *((HEADING,) if draft.format == "text" else ())):
+    for sign in signs:
         if sign in draft.text:
             draft.edit(draft.text.replace(sign, ""), "control_characters")
 
@@ -81,7 +86,7 @@ def _licence(draft: Draft, remove: bool) -> BookMeta:
 
 
 def _boilerplate(draft: Draft) -> None:
-    if "\f" in draft.text and draft.lines:
+    if draft.lines and not lacks(draft.text, "\f"):
         _page_furniture(draft)
     text, removed = without_boilerplate(draft.text)
     draft.removed.update(removed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from novelray.corpus.read.meta import BookMeta, meta_of
+from novelray.corpus.read.signs import lacks
 
 HEAD = 30_000  # characters in which a header has to end; the longest old one has some 20,000
 _START = re.compile(r"^[ \t]*\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG[^*]{0,400}\*\*\*[^\n]{0,80}$", re.M | re.I)
@@ -33,7 +34,7 @@ _NAMED = re.compile(
 def licence_span(text: str) -> tuple[int, int]:
     """Start and end of the book inside Gutenberg's header, credit line and tail; (0, len(text)) where there is none."""
     start, end = _start(text), len(text)
-    is_gutenberg = bool(start) or "gutenberg" in text[:5000].lower() or "gutenberg" in text[-30_000:].lower()
+    is_gutenberg = bool(start) or _is_named(text[:5000]) or _is_named(text[-30_000:])
     if not is_gutenberg:
         return 0, end
     end = _tail(text, max(start, len(text) // 2))
@@ -45,11 +46,14 @@ def licence_span(text: str) -> tuple[int, int]:
 
 
 def _start(text: str) -> int:
-    found = _START.search(text, 0, HEAD)
-    if found:
+    if "***" in text[:HEAD] and (found := _START.search(text, 0, HEAD)):
         return found.end()
-    old = _OLD_START.search(text, 0, HEAD)
-    return old.end() if old and "gutenberg" in text[:5000].lower() else 0
+    old = _OLD_START.search(text, 0, HEAD) if _is_named(text[:5000]) else None
+    return old.end() if old else 0
+
+
+def _is_named(part: str) -> bool:
+    return not lacks(part, "gG") and "gutenberg" in part.lower()  # to make a Chinese part lower takes long
 
 
 def _tail(text: str, start: int) -> int:

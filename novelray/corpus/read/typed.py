@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from novelray.corpus.read.signs import lacks
+
 _ITALICS = re.compile(r"_(?=[^\s_])([^_\n]{1,2000})(?<=[^\s])_(?!\w)")
 _FACE = re.compile(r"[\^;><TOo=.,*\-]+")  # emoticons such as ^_^ and -_-
 _ILLUSTRATION = re.compile(r"\[(?:Illustrations?|Frontispiece|插[图圖]|[图圖])(?:[:：. ][^\[\]]{0,2000})?\]", re.I)
@@ -17,6 +19,8 @@ _ANCHOR = re.compile(r"\[(?:[0-9]{1,3}|(?:FN|fn|Footnote|注)[ -]?[0-9A-Z]{1,3})
 def without_marks(text: str) -> tuple[str, Counter[str]]:
     """The text without those signs; the words inside italics stay. Characters taken off, by kind."""
     removed: Counter[str] = Counter()
+    if lacks(text, "[_"):
+        return text, removed
     for sign, kind, pattern, replace in (
         ("[", "illustrations", _ILLUSTRATION, _nothing),
         ("[", "note_anchors", _ANCHOR, _unless_it_begins_a_line),

@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from novelray.corpus.native import compiled
 from novelray.corpus.read.hyphens import mark_hyphens, settle
+
+_native = compiled("lines")
 
 NARROWEST, WIDEST = 40, 130  # columns between which a width is believed
 FULL = 0.85  # share of the width that a soft break reaches with the next line's first word
@@ -19,7 +22,7 @@ SLACK = 12  # characters of a long word: lines that leave no more than this are 
 ENDED = 0.6  # share of full lines that end a sentence, above which lines are paragraphs: wrapping breaks anywhere
 HALF = 0.6  # share of the width above which a break inside a sentence is soft
 ENOUGH = 0.6  # share of a block's breaks that are soft when it is prose
-CJK = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
+_CJK = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]+")
 _INDENT = (" ", "\t", "\u3000")
 _EN_END, _EN_CLOSE = frozenset(".!?…"), "\"'’”)]"
 _ZH_END = frozenset("。！？…」』”’：；—!?.．")
@@ -32,8 +35,9 @@ def unwrap(text: str) -> tuple[str, Counter[str]]:
     """The text in paragraphs, and how many lines were joined (`lines_joined`, `hyphens_joined`)."""
     if "\n" not in text:
         return text, Counter()
-    sample = text[len(text) // 3 :][:20_000]
-    if len(CJK.findall(sample)) > 0.3 * len(sample):
+    third = len(text) // 3
+    sample = text[third : third + 20_000]
+    if sum(map(len, _CJK.findall(sample))) > 0.3 * len(sample):
         return _unwrap_chinese(text)
     return _unwrap_western(text)
 
@@ -110,11 +114,11 @@ def _is_soft(line: str, following: str, width: int) -> bool:
 
 
 def _unwrap_chinese(text: str) -> tuple[str, Counter[str]]:
-    lines = text.split("\n")
-    step = _double_spaced(lines)
-    width = _chinese_width(lines)
+    width = _chinese_width(_sizes(text))
     if not width:
         return text, Counter()
+    lines = text.split("\n")
+    step = _double_spaced(lines)
     indented = sum(line.startswith(_INDENT) for line in lines) * 40 > len(lines)
     done: Counter[str] = Counter()
     parts: list[list[str]] = []
@@ -137,14 +141,21 @@ def _double_spaced(lines: Sequence[str]) -> bool:
     return len(filled) > 8 and sum(b - a == 2 for a, b in pairwise(filled)) > 0.9 * len(filled)
 
 
-def _chinese_width(lines: Sequence[str]) -> int:
+def _sizes(text: str) -> dict[int, int]:
+    """How many lines there are of each length, blanks at their ends not counted, and no line of blanks alone."""
+    if _native is not None:
+        found: dict[int, int] = _native.sizes(text)
+        return found
+    return Counter(size for line in text.split("\n") if (size := len(line.rstrip())))
+
+
+def _chinese_width(sizes: dict[int, int]) -> int:
     """Characters per line of a text with a fixed width, else 0: the longest lines are then nearly all alike."""
-    sizes = Counter(len(line.rstrip()) for line in lines if line.strip())
     total = sum(sizes.values())
     if total < 8:
         return 0
     width = max(sizes, key=lambda s: (sizes[s] if s >= 12 else 0, s))
-    near = sum(sizes[s] for s in range(width - 2, width + 3))
+    near = sum(sizes.get(s, 0) for s in range(width - 2, width + 3))
     longer = sum(n for s, n in sizes.items() if s > width + 2)
     return width if near >= 0.4 * total and longer <= 0.02 * total and width <= WIDEST else 0
 

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
+from novelray.corpus.split.body import TINY, body_size
 from novelray.corpus.split.marks import Mark
-from novelray.corpus.split.numbering import TINY, body_size
 
 CONTENTS_RUN = 4  # headings in a row with nothing between them that make a table of contents
 

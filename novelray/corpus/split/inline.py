@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain, islice
 
+from novelray.corpus.alphabet import Pairs
+from novelray.corpus.read.signs import lacks
 from novelray.corpus.split.marks import CHAPTER_UNITS, MOST_MARKS, VOLUME_UNITS, Mark
 from novelray.corpus.split.numbers import HANZI_NUMBER, hanzi_values, trimmed_hanzi, western_value
 from novelray.corpus.split.western import NUMBER
@@ -15,7 +18,7 @@ _UNITS = CHAPTER_UNITS + VOLUME_UNITS
 _NUMERALS = frozenset("零〇○一二三四五六七八九十百千两兩廿卅卌壹贰叁肆伍陆柒捌玖拾佰0123456789０１２３４５６７８９")
 _NUMBERED = re.compile(rf"第({HANZI_NUMBER})([{_UNITS}])(?![合课課])")
 _UNIT_FIRST = re.compile(rf"卷[之第]?({HANZI_NUMBER})(?![{_UNITS}])")
-_UNIT_ALONE = re.compile("[章回]")
+_UNITS_ALONE = "章回"
 _ENGLISH = re.compile(rf"(?:Chapter|CHAPTER|Letter|LETTER)[ \t]+{NUMBER}")
 _OPENING = re.compile(
     "[詩诗词詞][曰云雲]|(?:話|话|却|卻|且)[说說]|[话話]表|(?:[这這上])回[书書]|昔|[。！？；「“]"
@@ -48,23 +51,34 @@ def _unit_first(text: str) -> Iterator[Mark]:
 
 def _lost_prefix(text: str) -> Iterator[Mark]:
     """十二回 whose 第 was lost: believable only right after a sentence."""
-    for m in _UNIT_ALONE.finditer(text):
-        start = m.start()
-        while start and m.start() - start < 9 and text[start - 1] in _NUMERALS:
+    for start in _numbers_alone().places(text):
+        unit = start + 1
+        while start and unit - start < 9 and text[start - 1] in _NUMERALS:
             start -= 1
-        if start == m.start() or (start and text[start - 1] in "第卷") or _place(text, start) < 0.5:
+        if (start and text[start - 1] in "第卷") or _place(text, start) < 0.5:
             continue
-        yield _mark(text, start, m.end(), f"zh:{m[0]}", hanzi_values(text[start : m.start()]), 0.25)
+        yield _mark(text, start, unit + 1, f"zh:{text[unit]}", hanzi_values(text[start:unit]), 0.25)
+
+
+@cache
+def _numbers_alone() -> Pairs:
+    return Pairs.of(numeral + unit for numeral in _NUMERALS for unit in _UNITS_ALONE)
 
 
 def _english(text: str) -> Iterator[Mark]:
-    for m in _ENGLISH.finditer(text):
-        value = western_value(m[1])
-        if value is not None:
+    if lacks(text, "CL"):
+        return
+    for place in _english_words().places(text):
+        if (m := _ENGLISH.match(text, place)) and (value := western_value(m[1])) is not None:
             weight = _place(text, m.start())
             after = text[m.end() : m.end() + 2].strip()
             weight *= 1.0 if not after or after[0] in ".:—" or after[0].isupper() else 0.3
             yield _mark(text, m.start(), m.end(), "western", (value,), weight)
+
+
+@cache
+def _english_words() -> Pairs:
+    return Pairs.of(("Ch", "CH", "Le", "LE"))
 
 
 def _place(text: str, start: int) -> float:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from novelray.corpus.read.book_text import HEADING
+from novelray.corpus.split.layout import BLANKS, Heads
 from novelray.corpus.split.special import ENGLISH_WORDS, FIRST_HANZI
 from novelray.corpus.split.western import HEADING_WORDS
 
 LONGEST_LINE = 140
 """Characters of a line that can still be a heading."""
-BLANKS = " \t\u3000"
 DECORATION = "☆★◆◇●○■□※#*=_【［[〖《「『"
 CLOSING = "】］]〗》」』*=_#"
 
-_NUMBERS = "零〇○一二三四五六七八九十百千两兩廿卅卌壹贰叁肆伍陆柒捌玖拾佰0-9０-９"
-_ENGLISH = "|".join(sorted({re.escape(word[:4]) for word in (*HEADING_WORDS, *ENGLISH_WORDS)}))
-_HEAD = (
-    rf"[{BLANKS}]*+(?:(?=[{HEADING}第卷正上中下（({FIRST_HANZI}{_NUMBERS}{re.escape(DECORATION)}])"
-    rf"|(?=[IVXLC]++(?:[.:\s—–-]|\Z))|(?={_ENGLISH}))"
-)
-_CANDIDATE = re.compile(rf"\n{_HEAD}")
-_FIRST = re.compile(_HEAD)
+_NUMBERS = f"零〇○一二三四五六七八九十百千两兩廿卅卌壹贰叁肆伍陆柒捌玖拾佰{string.digits}０１２３４５６７８９"
+_SIGNS = f"{HEADING}第卷正上中下（({FIRST_HANZI}{_NUMBERS}{DECORATION}"
+_ROMAN = "IVXLC"
+_ENGLISH = sorted({word[:4] for word in (*HEADING_WORDS, *ENGLISH_WORDS)})
+_HEAD = re.compile(rf"[{re.escape(_SIGNS)}]|[{_ROMAN}]++(?:[.:\s—–-]|\Z)|{'|'.join(map(re.escape, _ENGLISH))}")
+_HEADS = Heads(_SIGNS + _ROMAN + "".join(word[0] for word in _ENGLISH))
+_FIRST = re.compile(rf"[{BLANKS}]*+")
 _LEVEL = re.compile(rf"{HEADING}([1-6])[{BLANKS}]*")
 
 
@@ -42,10 +42,10 @@ class Line:
 
 def candidate_lines(text: str) -> Iterator[Line]:
     """Every short line whose first characters can begin a heading, in order."""
-    if first := _FIRST.match(text):
-        yield from _line(text, 0, first.end())
-    for match in _CANDIDATE.finditer(text):
-        yield from _line(text, match.start() + 1, match.end())
+    first = _FIRST.match(text)
+    for start, head in ((0, first.end() if first else 0), *_HEADS.places(text)):
+        if _HEAD.match(text, head):
+            yield from _line(text, start, head)
 
 
 def _line(text: str, start: int, head: int) -> Iterator[Line]:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from novelray.corpus.split.lines import BLANKS, CLOSING, Line, alone, candidate_lines
+from novelray.corpus.split.layout import BLANKS
+from novelray.corpus.split.lines import CLOSING, Line, alone, candidate_lines
 from novelray.corpus.split.numbers import HANZI_NUMBER, hanzi_value, hanzi_values
 from novelray.corpus.split.special import is_the_end, special
 from novelray.corpus.split.western import numbered

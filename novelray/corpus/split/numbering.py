@@ -5,21 +5,17 @@ Numbers rise by one; a gap, a start after 1 and a restart (a new volume) cost so
 
 from __future__ import annotations
 
-import string
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from novelray.corpus.split.body import TINY, body_size
 from novelray.corpus.split.marks import Mark
 
-TINY = 40  # characters (an alphabet's letters count a half) below which what follows a heading is no chapter
 GAP_COST, MOST_GAP_COST = 0.2, 3.0
 RESTART_COST, LICENSED_RESTART_COST = 3.0, 0.3
 WIDEST_GAP = 30  # numbers that may be missing in one place
 _GAP_COSTS = [min(GAP_COST * max(0, step - 1), MOST_GAP_COST) for step in range(WIDEST_GAP + 1)]
-SAMPLE = 2000  # characters from which the size of a longer body is judged
-
-_LETTERS = string.ascii_letters.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +39,33 @@ class _State:
     previous: _State | None
 
 
-def body_size(text: str, start: int, end: int) -> float:
-    """About how many characters stand between two places: no blanks, and an alphabet's letters count a half."""
-    piece = text[start : min(end, start + SAMPLE)]
-    if not piece:
-        return 0.0
-    latin = piece.encode("ascii", "ignore")
-    blanks = sum(piece.count(blank) for blank in " \n\t\u3000")
-    size = len(piece) - blanks - 0.5 * (len(latin) - len(latin.translate(None, _LETTERS)))
-    return size * (end - start) / len(piece)
+@dataclass(slots=True)
+class _Chains:
+    """The heaviest chain to each last number (`numbers` are these in order), and the heaviest of all."""
+
+    ends: dict[int, _State]
+    numbers: list[int]
+    top: _State
+
+    @classmethod
+    def of(cls, state: _State) -> _Chains:
+        return cls({state.link.last: state}, [state.link.last], state)
+
+    def add(self, state: _State) -> None:
+        """Take in a chain; of equals the first stays: what comes again may be a running head."""
+        last = state.link.last
+        held = self.ends.get(last)
+        if held is None:
+            insort(self.numbers, last)
+        if held is None or state.score > held.score:
+            self.ends[last] = state
+        if state.score > self.top.score:
+            self.top = state
+
+    def below(self, value: int, least: int) -> list[int]:
+        """The last numbers from `least` to `WIDEST_GAP` below `value`, the nearest first."""
+        low = bisect_left(self.numbers, value - WIDEST_GAP)
+        return self.numbers[low : bisect_right(self.numbers, value - least)][::-1]
 
 
 def bodies(chain: Sequence[Link], text: str) -> list[float]:
@@ -62,49 +76,48 @@ def bodies(chain: Sequence[Link], text: str) -> list[float]:
 
 def best_chain(marks: Sequence[Mark], volumes: Sequence[Mark], text: str) -> tuple[float, list[Link]]:
     """The heaviest chain through `marks` (one family, ordered by place) and its score; (0, []) without marks."""
-    ends: dict[int, _State] = {}
-    top: _State | None = None
+    chains: _Chains | None = None
     places = [v.start for v in volumes]
     for mark in marks:
-        states = [_extend(mark, i, value, ends, top, places, text) for i, value in enumerate(mark.values)]
-        for state in states:
-            held = ends.get(state.link.last)
-            if held is None or state.score > held.score:  # of equals the first: what comes again may be a running head
-                ends[state.link.last] = state
-            if top is None or state.score > top.score:
-                top = state
+        for state in [_extend(mark, i, value, chains, places, text) for i, value in enumerate(mark.values)]:
+            if chains is None:
+                chains = _Chains.of(state)
+            else:
+                chains.add(state)
     chain: list[Link] = []
-    state_or_none = top
+    state_or_none = chains.top if chains else None
     while state_or_none is not None:
         chain.append(state_or_none.link)
         state_or_none = state_or_none.previous
-    return (top.score if top else 0.0), chain[::-1]
+    return (chains.top.score if chains else 0.0), chain[::-1]
 
 
-def _extend(
-    mark: Mark, rank: int, value: int, ends: dict[int, _State], top: _State | None, volumes: list[int], text: str
-) -> _State:
+def _extend(mark: Mark, rank: int, value: int, chains: _Chains | None, volumes: list[int], text: str) -> _State:
     weight = mark.weight * (0.95 if rank else 1.0)
-    best = _State(weight - min(GAP_COST * abs(value - 1), MOST_GAP_COST), Link(mark, value), None)
-    for step in range(0 if mark.part else 1, WIDEST_GAP + 1):
-        gained = weight - _GAP_COSTS[step]
-        if top is None or top.score + gained <= best.score:
+    best, previous = weight - min(GAP_COST * abs(value - 1), MOST_GAP_COST), None
+    if chains is None:
+        return _State(best, Link(mark, value), None)
+    top, ends = chains.top, chains.ends
+    for last in chains.below(value, 0 if mark.part else 1):
+        gained = weight - _GAP_COSTS[value - last]
+        if top.score + gained <= best:
             break  # no chain is heavier than the top one, and wider gaps only cost more
-        before = ends.get(value - step)
-        if before is None or (not step and before.link.mark.part in ("", mark.part)):
+        before = ends[last]
+        if last == value and before.link.mark.part in ("", mark.part):
             continue
         score = before.score + gained
-        if score > best.score and (score := score - _crowding(before, mark, text)) > best.score:
-            best = _State(score, Link(mark, value), before)
-    if top is not None and value <= 1:
-        # A volume's chapters are numbered anew; so are the chapters after a book's letters.
-        licensed = _between(volumes, top.link.mark.start, mark.start) or top.link.mark.label != mark.label
-        licensed = licensed or mark.volume != top.link.mark.volume
-        cost = LICENSED_RESTART_COST if licensed and mark.anchored else RESTART_COST
-        score = top.score + weight - cost - _crowding(top, mark, text)
-        if score > best.score:
-            best = _State(score, Link(mark, value, True), top)
-    return best
+        if score > best and (score := score - _crowding(before, mark, text)) > best:
+            best, previous = score, before
+    if value <= 1 and (anew := top.score + weight - _anew_cost(top, mark, volumes) - _crowding(top, mark, text)) > best:
+        return _State(anew, Link(mark, value, True), top)
+    return _State(best, Link(mark, value), previous)
+
+
+def _anew_cost(top: _State, mark: Mark, volumes: list[int]) -> float:
+    """What it costs that the numbering begins anew: little for a volume's chapters, and for those after letters."""
+    licensed = _between(volumes, top.link.mark.start, mark.start) or top.link.mark.label != mark.label
+    licensed = licensed or mark.volume != top.link.mark.volume
+    return LICENSED_RESTART_COST if licensed and mark.anchored else RESTART_COST
 
 
 def _crowding(before: _State, mark: Mark, text: str) -> float:

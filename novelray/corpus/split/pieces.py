@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from novelray.corpus.read.book_text import HEADING
+from novelray.corpus.split.body import TINY, body_size
 from novelray.corpus.split.choose import choose
 from novelray.corpus.split.errors import confidence, numbering_errors
 from novelray.corpus.split.marks import Mark, find_marks
-from novelray.corpus.split.numbering import TINY, body_size
 from novelray.corpus.split.regions import Region, dividers, regions
 from novelray.corpus.split.repeats import with_repeats
 from novelray.corpus.split.special import is_announcement

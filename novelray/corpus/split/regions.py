@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from novelray.corpus.split.body import TINY, body_size
 from novelray.corpus.split.choice import Choice
 from novelray.corpus.split.choose import divides
 from novelray.corpus.split.marks import Mark
-from novelray.corpus.split.numbering import TINY, body_size
 from novelray.corpus.split.repeats import Repeats
 from novelray.corpus.split.special import APPENDICES
 from novelray.corpus.split.titles import Titles

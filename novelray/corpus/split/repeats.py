@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from novelray.corpus.split.body import body_size
 from novelray.corpus.split.choice import Choice
 from novelray.corpus.split.marks import STRONG, Mark
-from novelray.corpus.split.numbering import Link, body_size
+from novelray.corpus.split.numbering import Link
 
 LEAST_SHARE = 0.2  # of the middle chapter, that the text after a repeated heading has when it is a chapter of its own
 RUNNING_HEAD = 3  # times a number stands again in its own chapter, from which it is a running head

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from novelray.corpus.split.inline import couplet_end
-from novelray.corpus.split.lines import BLANKS, LONGEST_LINE, Line, line_at
+from novelray.corpus.split.layout import BLANKS
+from novelray.corpus.split.lines import LONGEST_LINE, Line, line_at
 from novelray.corpus.split.marks import Mark
 
 HABIT = 0.6  # share of a book's bare headings below which a title follows, for it to be the book's way

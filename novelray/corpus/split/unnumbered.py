@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from novelray.corpus.read.book_text import HEADING
 from novelray.corpus.split.choice import Choice, plausible
-from novelray.corpus.split.lines import BLANKS, line_at
+from novelray.corpus.split.layout import BLANKS
+from novelray.corpus.split.lines import line_at
 from novelray.corpus.split.marks import Mark
 from novelray.corpus.split.numbering import Link, bodies
 from novelray.corpus.split.special import is_the_end
