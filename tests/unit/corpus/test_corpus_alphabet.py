@@ -18,10 +18,19 @@ def test_the_characters_of_a_text_are_those_of_its_set(text):
 
 
 @given(TEXTS)
-def test_places_of_pairs_are_all_where_one_of_the_first_stands_before_one_of_the_second(text):
-    pairs = Pairs.of(["a山", "雨b", "😀\n"])
+def test_places_of_two_tables_are_all_where_one_of_the_first_stands_before_one_of_the_second(text):
+    pairs = Pairs(alphabet.table("a雨😀"), alphabet.table("山b\n"))
     wanted = [i for i in range(len(text) - 1) if text[i] in "a雨😀" and text[i + 1] in "山b\n"]
     assert list(pairs.places(text)) == wanted
+
+
+@given(TEXTS)
+def test_no_pair_that_was_given_is_missed(text):
+    given_pairs = {"a山", "雨b", "😀\n"}
+    found = list(Pairs.of(given_pairs).places(text))
+    assert {i for i in range(len(text) - 1) if text[i : i + 2] in given_pairs} <= set(found)
+    assert all(text[i] in "a雨😀" and text[i + 1] in "山b\n" for i in found)
+    assert found == sorted(set(found))
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7])
