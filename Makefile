@@ -86,4 +86,5 @@ constraints:
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f novelray/corpus/native/*.c novelray/corpus/native/*.so
 	find . -name __pycache__ -prune -exec rm -rf {} +

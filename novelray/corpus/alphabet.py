@@ -65,14 +65,13 @@ def table(characters: str) -> NDArray[np.bool_]:
 class Pairs:
     """Characters that can stand side by side: the places in a text where one of the first is before one of the second.
 
-    Both are tables of SIZE flags. To look only there for anything longer is faster than an expression with all of it.
+    Both are tables of SIZE flags, and `some` has a flag for each place of `_keys`: pairs without one are none. To look
+    only there for anything longer is faster than an expression with all of it.
     """
 
     first: NDArray[np.bool_]
     second: NDArray[np.bool_]
-    some: NDArray[np.uint8] = field(
-        default_factory=lambda: np.ones(_KEYS, np.uint8)
-    )  # flags by `_keys`: others are none
+    some: NDArray[np.uint8] = field(default_factory=lambda: np.ones(_KEYS, np.uint8))
 
     @classmethod
     def of(cls, pairs: Iterable[str]) -> Pairs:
@@ -84,14 +83,20 @@ class Pairs:
 
     def places(self, text: str) -> Iterator[int]:
         """Where such a pair begins, in order."""
-        if _native is not None:
-            yield from _native.pairs(text, self.first.view(np.uint8), self.second.view(np.uint8), self.some)
-            return
         for start in range(0, len(text), _BLOCK):
-            points = codes(text[start : start + _BLOCK + 1])
-            at = np.flatnonzero(looked_up(self.first, points[:-1]))
-            at = at[looked_up(self.second, points[at + 1])]
-            yield from (at[self.some[_keys(points[at], points[at + 1])] != 0] + start).tolist()
+            yield from self._places(text, start, start + _BLOCK)
+
+    def _places(self, text: str, start: int, end: int) -> list[int]:
+        if _native is not None:
+            found: list[int] = _native.pairs(
+                text, start, end, self.first.view(np.uint8), self.second.view(np.uint8), self.some
+            )
+            return found
+        points = codes(text[start : end + 1])
+        at = np.flatnonzero(looked_up(self.first, points[:-1]))
+        at = at[looked_up(self.second, points[at + 1])]
+        places: list[int] = (at[self.some[_keys(points[at], points[at + 1])] != 0] + start).tolist()
+        return places
 
 
 def _keys(before: Codes, after: Codes) -> Codes:

@@ -31,9 +31,8 @@ _KEPT: dict[str, Any] = {
     "write_statistics": False,
     "store_schema": True,
 }
-_PASSING = pa.ipc.IpcWriteOptions(
-    use_threads=False
-)  # plain: a part is read once more, and packing it takes longer than that
+# Plain: a part is read once more and then seldom, and packing it takes longer than that.
+_PASSING = pa.ipc.IpcWriteOptions(use_threads=False)
 
 
 @dataclass(frozen=True)

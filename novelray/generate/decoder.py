@@ -122,7 +122,7 @@ class _Product:
 
     def __init__(self, owner: Any, names: Sequence[str], pack: Packer) -> None:
         parts = [getattr(owner, name) for name in names]
-        self._modules, self._names = owner._modules, names  # to ask the owner itself costs a microsecond each
+        self._modules, self._names = owner._modules, names  # to ask the owner itself takes longer
         self._ends = list(accumulate(p.out_features for p in parts))
         self.weight = _joined_weight(parts) if len(parts) > 1 else parts[0].weight
         self.packed = pack(self.weight)
@@ -141,7 +141,7 @@ class _Product:
 
 
 class _Norm:
-    """An RMS norm. In fp32 on the CPU, where torch has no kernel of its own, in four operations instead of seven."""
+    """An RMS norm. In fp32 on the CPU, where torch has no kernel of its own, in four operations instead of six."""
 
     def __init__(self, norm: Any) -> None:
         weight, self._eps = norm.weight, norm.variance_epsilon

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +64,7 @@ def sketch_table(chapters: Sequence[Chapter]) -> pa.Table:
     bounds = np.array([s.bound for s in found], np.uint64)
     own = own_hashes([s.sample for s in found], bounds, lambda number: _grams(chapters[number].text).hashes())
     for number, hashes in own.items():
-        found[number] = _smallest(len(hashes), found[number].gram, lambda limit: hashes[hashes < np.uint64(limit)])  # noqa: B023 - called here
+        found[number] = _smallest(len(hashes), found[number].gram, partial(_below, hashes))
     columns = {
         "chapter_id": [c.chapter_id for c in chapters],
         "book": [c.book for c in chapters],
@@ -104,11 +105,14 @@ class _Grams:
     def below(self, limit: int) -> U64:
         """Those of the hashes that are below `limit`, in order."""
         if _native is None:
-            hashes = self.hashes()
-            return hashes[hashes < np.uint64(limit)]
+            return _below(self.hashes(), limit)
         out = np.empty(self.count, np.uint64)
         write = _native.hanzi_below if self.size == HANZI_GRAM else _native.letters_below
         return out[: write(self.codes, limit, out)]
+
+
+def _below(hashes: U64, limit: int) -> U64:
+    return hashes[hashes < np.uint64(limit)]
 
 
 def _grams(text: str) -> _Grams:
@@ -168,7 +172,7 @@ def _smallest(count: int, gram: int, below: Callable[[int], U64]) -> Sketch:
 
 
 def _distinct(hashes: U64) -> U64:
-    """As numpy.unique, which takes three times as long for so few."""
+    """As numpy.unique, which takes more than twice as long for so few."""
     ordered = np.sort(hashes)
     new = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])

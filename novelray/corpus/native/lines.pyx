@@ -200,7 +200,7 @@ def within(str text, unsigned short low, unsigned short high):
     return _within(<const unsigned int *> data, len(text), low, high - low)
 
 
-def flagged(const unsigned char[::1] data, const unsigned char[::1] flags, unsigned char least):
+def flagged_bytes(const unsigned char[::1] data, const unsigned char[::1] flags, unsigned char least):
     """How many bytes are flagged; `flags` of each of the 256, of which none from `least` on is set."""
     cdef Py_ssize_t at = 0, i, stop, length = len(data), count = 0
     cdef unsigned char found

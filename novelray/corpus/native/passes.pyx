@@ -25,23 +25,26 @@ def alphabet(str text):
         free(seen)
 
 
-def pairs(str text, const uint8_t[::1] first, const uint8_t[::1] second, const uint8_t[::1] some):
-    """Where a character of the first table stands before one of the second; no pair whose place in `some` is empty.
+def pairs(
+    str text, Py_ssize_t start, Py_ssize_t end,
+    const uint8_t[::1] first, const uint8_t[::1] second, const uint8_t[::1] some,
+):
+    """Where, from `start` on and before `end`, a character of the first table stands before one of the second.
 
-    `first`, `second`: a flag for each code point; `some`: a flag for each `pair_key`.
+    `first`, `second`: a flag for each code point; `some`: a flag for each place that `_keys` gives a pair.
     """
-    cdef Py_ssize_t at, length = len(text)
+    cdef Py_ssize_t at, stop = min(end, len(text) - 1)
     cdef int kind = PyUnicode_KIND(text)
     cdef void *data = PyUnicode_DATA(text)
     cdef uint32_t before, after
     cdef list found = []
-    if length < 2:
+    if start >= stop:
         return found
-    before = PyUnicode_READ(kind, data, 0)
-    for at in range(1, length):
-        after = PyUnicode_READ(kind, data, at)
+    before = PyUnicode_READ(kind, data, start)
+    for at in range(start, stop):
+        after = PyUnicode_READ(kind, data, at + 1)
         if first[before] and second[after] and some[(before * <uint32_t>0x9E37 ^ after) & 0xFFFF]:
-            found.append(at - 1)
+            found.append(at)
         before = after
     return found
 

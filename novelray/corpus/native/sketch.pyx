@@ -6,6 +6,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 
+cdef inline uint64_t _mixed(uint64_t h) noexcept nogil:
+    h ^= h >> 32
+    h *= <uint64_t>0xC2B2AE3D27D4EB4FULL
+    return h ^ h >> 32
+
+
 def bare(str text):
     """UTF-8 (surrogates as they are) of a text without its whitespace. See dedup/exact.py."""
     cdef Py_ssize_t at, length = len(text), end = 0
@@ -17,6 +23,7 @@ def bare(str text):
     cdef uint32_t c
     for at in range(length):
         c = PyUnicode_READ(kind, data, at)
+        # Where all whitespace lies: to ask of each Hanzi would take as long as all the rest.
         if c <= 0x20 or c == 0x3000 or 0x7F < c < 0xA1 or 0x1680 <= c <= 0x205F:
             if Py_UNICODE_ISSPACE(c):
                 continue
@@ -75,10 +82,7 @@ def hanzi_below(const uint16_t[::1] codes, uint64_t limit, uint64_t[::1] out):
         memcpy(&h, &codes[at], 8)
         h *= <uint64_t>0x9E3779B97F4A7C15ULL
         h ^= h >> 32
-        h += codes[at + 4] * <uint64_t>0xD6E8FEB86659FD93ULL
-        h ^= h >> 32
-        h *= <uint64_t>0xC2B2AE3D27D4EB4FULL
-        h ^= h >> 32
+        h = _mixed(h + codes[at + 4] * <uint64_t>0xD6E8FEB86659FD93ULL)
         out[end] = h
         end += h < limit
     return end
@@ -92,10 +96,7 @@ def letters_below(const uint16_t[::1] codes, uint64_t limit, uint64_t[::1] out):
         window = window >> 8 | <uint64_t>((codes[at] ^ codes[at] >> 8) & 0xFF) << 56
         if at < 7:
             continue
-        h = window * <uint64_t>0x9E3779B97F4A7C15ULL
-        h ^= h >> 32
-        h *= <uint64_t>0xC2B2AE3D27D4EB4FULL
-        h ^= h >> 32
+        h = _mixed(window * <uint64_t>0x9E3779B97F4A7C15ULL)
         out[end] = h
         end += h < limit
     return end

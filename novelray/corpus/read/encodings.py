@@ -116,7 +116,7 @@ def _private(part: str) -> int:
 def _controls(data: bytes) -> int:
     """How many bytes are control characters."""
     if _native is not None:
-        return int(_native.flagged(data, _IS_CONTROL, 0x20))
+        return int(_native.flagged_bytes(data, _IS_CONTROL, 0x20))
     return len(data) - len(data.translate(None, _CONTROLS))
 
 

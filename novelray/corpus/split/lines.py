@@ -6,6 +6,7 @@ import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from novelray.corpus.read.book_text import HEADING
 from novelray.corpus.split.layout import BLANKS, Heads
@@ -43,7 +44,7 @@ class Line:
 def candidate_lines(text: str) -> Iterator[Line]:
     """Every short line whose first characters can begin a heading, in order."""
     first = _FIRST.match(text)
-    for start, head in ((0, first.end() if first else 0), *_HEADS.places(text)):
+    for start, head in chain([(0, first.end() if first else 0)], _HEADS.places(text)):
         if _HEAD.match(text, head):
             yield from _line(text, start, head)
 

@@ -11,11 +11,10 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cache
 
-from novelray.corpus.dedup.fold import fold_table
+from novelray.corpus.dedup.fold import HANZI_FROM, fold_table
 from novelray.generate.guard.index import CopyIndex
 from novelray.shards.grams import BASE, GRAM, MASK
 
-HANZI_FROM = 0x2E80
 AFTER = 4  # a run is no longer than its limits, but punctuation and white space may lie between
 _LOW_SURROGATES = range(0xDC00, 0xE000)  # second half of a character: counted with the first
 _LEAVING = pow(BASE, GRAM - 1, 1 << 64)

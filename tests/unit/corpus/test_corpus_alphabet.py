@@ -33,8 +33,11 @@ def test_no_pair_that_was_given_is_missed(text):
     assert found == sorted(set(found))
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("length", [1, 2, 3, 7])
-def test_a_pair_at_the_edge_of_a_block_is_found_once(monkeypatch, length):
+def test_a_pair_at_the_edge_of_a_block_is_found_once(monkeypatch, length, compiled):
     monkeypatch.setattr(alphabet, "_BLOCK", length)
+    if not compiled:
+        monkeypatch.setattr(alphabet, "_native", None)
     assert list(Pairs.of(["ab"]).places("ab" * 5)) == [0, 2, 4, 6, 8]
     assert alphabet.alphabet("abc" * 2_000) == set("abc")

@@ -1,10 +1,6 @@
-"""The compiled passes over characters say what Python says, and can be switched off."""
+"""The compiled passes over characters say what Python says."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -48,8 +44,12 @@ def test_digests_sketches_languages_and_places_are_those_of_plain_python(text):
         assert fast == told(text)
 
 
-def test_the_compiled_passes_can_be_switched_off():
-    asked = "from novelray.corpus.native import compiled; print(compiled('sketch'))"
-    environment = {**os.environ, "NOVELRAY_PURE_PYTHON": "1"}
-    done = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "None"
+def test_every_character_is_the_same_blank_and_the_same_bytes():
+    every = "".join(map(chr, range(0x110000)))
+    assert bytes(exact._native.bare(every)) == exact._bare(every)
+    folded, hanzi = fold.fold_counted(every)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold, "_native", None)
+        plain, plain_hanzi = fold.fold_counted(every)
+    assert (folded == plain).all()
+    assert hanzi == plain_hanzi
